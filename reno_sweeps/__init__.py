@@ -1,0 +1,1 @@
+"""Sweeps for non-verbal vocal emotion recognition; see README.md."""

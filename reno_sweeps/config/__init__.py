@@ -1,0 +1,1 @@
+"""The edge: what a human may write, checked and turned into records."""

@@ -1,0 +1,1 @@
+"""Stored results become tables, figures and one page."""

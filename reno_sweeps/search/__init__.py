@@ -1,0 +1,1 @@
+"""The search: its truth, its proposals, its dispatch."""

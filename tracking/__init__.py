@@ -1,0 +1,1 @@
+"""Everything that knows MLflow, and nothing that knows training."""

@@ -1,0 +1,17 @@
+"""fcn: the classifier block alone, on one encoder's embedding; a baseline of the paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ENCODERS = (1,)
+LOSSES = ("cross_entropy",)
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """Nothing of its own."""
+
+
+def check(params: Params) -> None:
+    """Raise a ValueError, one sentence, for values that do not go together: here all do."""

@@ -1,0 +1,37 @@
+"""Cross-entropy of the classifier's logits, with label smoothing and class weights: one mean per model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """Nothing of its own: smoothing and class weights belong to `training`."""
+
+
+def cross_entropy(
+    logits: Tensor, labels: Tensor, smoothing: Tensor | float = 0.0, weights: Tensor | None = None
+) -> Tensor:
+    """Mean over the rows of −Σ_c y_c log softmax(logits)_c, as torch.nn.functional.cross_entropy has it.
+
+    logits [models, batch, classes]; labels [models, batch], class numbers; smoothing: a number or [models];
+    weights [models, classes]: the mean is then weighted by each row's class. Gives [models].
+    """
+    import torch
+
+    logs = logits.log_softmax(-1)
+    truth = logs.gather(-1, labels[..., None])[..., 0]
+    if weights is None:
+        spread, total = logs.mean(-1), float(labels.shape[-1])
+        own, scale = truth, 1.0 / total
+    else:
+        each = weights.gather(-1, labels)  # [models, batch]: the weight of each row's class
+        spread = (logs * weights[..., None, :]).mean(-1)
+        own, scale = truth * each, 1.0 / each.sum(-1)
+    smooth = torch.as_tensor(smoothing, dtype=logits.dtype, device=logits.device)
+    return -((1 - smooth) * own.sum(-1) + smooth * spread.sum(-1)) * scale

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from reno_sweeps.heads import _shape
 
 ENCODERS = (1,)
-LOSSES = ("cross_entropy",)
+LOSSES = ("cross-entropy",)
 
 
 @dataclass(frozen=True, slots=True)

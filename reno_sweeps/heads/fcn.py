@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ENCODERS = (1,)
-LOSSES = ("cross_entropy",)
+LOSSES = ("cross-entropy",)
 
 
 @dataclass(frozen=True, slots=True)

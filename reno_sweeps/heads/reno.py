@@ -8,7 +8,7 @@ from reno_sweeps.heads import _shape
 from reno_sweeps.space import parameter
 
 ENCODERS = (2,)
-LOSSES = ("cross_entropy", "renyi")
+LOSSES = ("cross-entropy", "renyi")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,20 @@ class Float:
 
     def __post_init__(self) -> None:
         _refuse_bad_range(self.low, self.high, self.step, log=self.log)
+        for name in ("low", "high") if self.step is None else ("low", "high", "step"):
+            object.__setattr__(self, name, float(getattr(self, name)))  # 1 and 1.0 are the same question
+
+    def count(self) -> int | None:
+        """How many values it can take; None for a continuum."""
+        if self.step is None:
+            return 1 if self.low == self.high else None
+        return math.floor((self.high - self.low) / self.step + 1e-8) + 1  # 1e-8: 0.3 is three steps of 0.1
 
     def choices(self) -> tuple[Value, ...] | None:
         """Every value it can take; None where they cannot be listed."""
         if self.step is None:
             return (self.low,) if self.low == self.high else None
-        count = int(math.floor((self.high - self.low) / self.step + 1e-8)) + 1
-        return tuple(self.low + i * self.step for i in range(count))
+        return tuple(self.low + i * self.step for i in range(self.count() or 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +52,14 @@ class Int:
 
     def __post_init__(self) -> None:
         _refuse_bad_range(self.low, self.high, None if self.log else self.step, log=self.log)
+        if any(value != int(value) for value in (self.low, self.high, self.step)):
+            raise ValueError(f"low={self.low}, high={self.high}, step={self.step}: whole numbers belong here")
         if self.log and self.step != 1:
             raise ValueError(f"step={self.step} with log=true: a logarithmic range takes no step")
+
+    def count(self) -> int:
+        """How many values it can take."""
+        return (self.high - self.low) // self.step + 1
 
     def choices(self) -> tuple[Value, ...]:
         """Every value it can take."""
@@ -66,6 +79,10 @@ class Categorical:
         kinds = [(type(v), v) for v in self.values]  # True and 1 are different choices
         if len(set(kinds)) != len(kinds):
             raise ValueError(f"choices {list(self.values)} names a value twice")
+
+    def count(self) -> int:
+        """How many values it can take."""
+        return len(self.values)
 
     def choices(self) -> tuple[Value, ...]:
         """Every value it can take."""
@@ -88,9 +105,23 @@ def _refuse_bad_range(low: float, high: float, step: float | None, *, log: bool)
         raise ValueError(f"step={step} with log=true: a logarithmic range takes no step")
 
 
+def applies(distribution: Distribution, chosen: Mapping[str, Value]) -> bool:
+    """Whether what is `chosen` so far satisfies the distribution's `when`.
+
+    A name that `when` gives several values is satisfied by any of them; of several names each must be satisfied.
+    """
+    asked = {name for name, _ in distribution.when}
+    return all(any(same(chosen.get(name), v) for n, v in distribution.when if n == name) for name in asked)
+
+
+def same(one: Value, other: Value) -> bool:
+    """Whether two plain values are the same choice: 1 is 1.0 but not true."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
 def distribution_to_dict(distribution: Distribution) -> dict[str, Any]:
     """Plain JSON of a distribution, in Optuna's words; `distribution_from_dict` reads it back."""
-    when = {"when": dict(distribution.when)} if distribution.when else {}
+    when = {"when": _when_to_dict(distribution.when)} if distribution.when else {}
     if isinstance(distribution, Categorical):
         return {"type": "categorical", "choices": list(distribution.values), **when}
     kind = "float" if isinstance(distribution, Float) else "int"
@@ -100,12 +131,29 @@ def distribution_to_dict(distribution: Distribution) -> dict[str, Any]:
 
 def distribution_from_dict(plain: Mapping[str, Any]) -> Distribution:
     """The distribution that `distribution_to_dict` wrote."""
-    when = tuple(sorted(plain.get("when", {}).items()))
+    when = when_from_dict(plain.get("when", {}))
     if plain["type"] == "categorical":
         return Categorical(tuple(plain["choices"]), when)
     if plain["type"] == "int":
         return Int(plain["low"], plain["high"], plain.get("step") or 1, plain.get("log", False), when)
     return Float(plain["low"], plain["high"], plain.get("step"), plain.get("log", False), when)
+
+
+def _when_to_dict(when: tuple[tuple[str, Value], ...]) -> dict[str, Value | list[Value]]:
+    values: dict[str, list[Value]] = {}
+    for name, value in when:
+        values.setdefault(name, []).append(value)
+    return {name: several[0] if len(several) == 1 else several for name, several in values.items()}
+
+
+def when_from_dict(plain: Mapping[str, Value | Sequence[Value]]) -> tuple[tuple[str, Value], ...]:
+    """Conditions as a distribution keeps them, sorted by name: {'head': 'reno'} or {'head': ['reno', 'concat']}."""
+    pairs = []
+    for name in sorted(plain):
+        value = plain[name]
+        alternatives = value if isinstance(value, (list, tuple)) else (value,)
+        pairs += [(name, alternative) for alternative in alternatives]
+    return tuple(pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +173,31 @@ class Parameter:
 
     def refuse(self, value: Value) -> str | None:
         """Why `value` is no value of this parameter, in one clause; None where it is one."""
-        if any(value is other or (value == other and type(value) is type(other)) for other in self.also):
+        if any(type(value) is type(other) and value == other for other in self.also):
             return None
         if self.choices is not None:
-            offer = ", ".join(map(_spell, self.choices))
-            return None if value in self.choices else f"it is one of {offer}"
+            offer = ", ".join(map(spell, self.choices))
+            return None if any(same(value, choice) for choice in self.choices) else f"it is one of {offer}"
         if self.kind is bool:
             return None if isinstance(value, bool) else "it is true or false"
+        if self.kind is str:
+            return None if isinstance(value, str) else "it is text"
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return f"it is a {'whole ' if self.kind is int else ''}number{self._others()}"
-        if self.kind is int and value != int(value):
-            return f"it is a whole number{self._others()}"
-        return self._refuse_range(float(value))
+        return self._refuse_number(value)
 
-    def _refuse_range(self, value: float) -> str | None:
+    def plain(self, value: Value) -> Value:
+        """A value that `refuse` accepts, in the parameter's own kind: 1 for a real number becomes 1.0."""
+        if self.kind in {int, float} and isinstance(value, (int, float)) and not isinstance(value, bool):
+            number: Value = self.kind(value)
+            return number
+        return value
+
+    def _refuse_number(self, value: float) -> str | None:
         if not math.isfinite(value):
             return "it is a finite number"
+        if self.kind is int and value != int(value):
+            return f"it is a whole number{self._others()}"
         if self.above is not None and value <= self.above:
             return f"it is above {self.above:g}"
         if self.low is not None and value < self.low:
@@ -150,11 +207,14 @@ class Parameter:
         return None
 
     def _others(self) -> str:
-        return "".join(f" or {_spell(other)}" for other in self.also)
+        return "".join(f" or {spell(other)}" for other in self.also)
 
 
-def _spell(value: Value) -> str:
-    return {None: "null", True: "true", False: "false"}.get(value, str(value))  # type: ignore[arg-type]
+def spell(value: Value) -> str:
+    """A value as a space file writes it: null, true, 0.5."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
 
 
 def parameter(
@@ -181,7 +241,8 @@ def parameters(params: type) -> dict[str, Parameter]:
     found = {}
     for f in dataclasses.fields(params):
         name = f.name.replace("_", ".", 1)
-        found[name] = Parameter(name=name, default=f.default, **f.metadata)
+        default: Any = f.default
+        found[name] = Parameter(name=name, default=default, **f.metadata)
     return found
 
 

@@ -228,6 +228,66 @@ class FoldResult:
     weights: Mapping[str, Any] | None = None  # name → numpy array: restored best weights, with the standardisation
 
 
+# --- what is kept -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FoldScore:
+    """What the ledger keeps of a finished fold: a FoldResult without its arrays, and the file that holds them."""
+
+    repeat: int
+    fold: int
+    best_epoch: int
+    epochs: int
+    seed: int
+    sizes: Mapping[str, int]
+    validation: Mapping[str, float]
+    test: Mapping[str, float]
+    test_f1: tuple[float | None, ...]
+    test_confusion: tuple[tuple[int, ...], ...]
+    curves: Mapping[str, tuple[float, ...]]
+    parameters: int
+    seconds: float
+    finished: float  # Unix time
+    file: str  # below the sweep's folder
+    sha256: str  # of the file
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON; `from_dict` reads it back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> FoldScore:
+        """The score that `to_dict` wrote."""
+        tuples = {
+            "test_f1": tuple(plain["test_f1"]),
+            "test_confusion": tuple(tuple(row) for row in plain["test_confusion"]),
+            "curves": {name: tuple(values) for name, values in plain["curves"].items()},
+        }
+        return cls(**{**plain, **tuples})
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One configuration of a sweep as the ledger has it."""
+
+    number: int
+    cell: int  # number of the sweep's cell that it belongs to
+    state: str  # waiting, running, complete, pruned, failed
+    proposal: Mapping[str, Value]  # the searched values
+    scores: tuple[FoldScore, ...] = ()  # finished folds, in order
+    curve: tuple[float, ...] = ()  # mean of the objective over folds, by epoch
+    objective: float | None = None
+    reason: str | None = None  # why it failed or was pruned
+    started: float | None = None  # Unix time
+    finished: float | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it counts towards the budget."""
+        return self.state in {"complete", "pruned", "failed"}
+
+
 # --- hashes -----------------------------------------------------------------------------------------------
 
 

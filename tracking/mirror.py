@@ -1,0 +1,267 @@
+"""The mirror: makes one MLflow run hold exactly one row, however often and after whatever interruption it is asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset as MlflowDataset
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+
+from tracking import names
+from tracking.errors import RefusedError, one_line
+from tracking.rows import Dataset, OpenSweep, Point, RunRow, SweepRow, table_json
+from tracking.store import connect, trouble
+
+logger = logging.getLogger(__name__)
+
+_METRICS, _PARAMS_OR_TAGS = 1000, 100  # MLflow's limits a call
+_PARAM_LENGTH, _TAG_LENGTH = 6000, 8000  # characters
+_PAGE = 1000  # runs a search
+_REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}  # asking again gives the same
+
+
+@dataclass(slots=True)
+class _Known:
+    """A run that is there: what it was last seen to hold, and what this process has sent to it while it runs."""
+
+    run_id: str
+    digest: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    points: set[Point] = field(default_factory=set)
+    files: dict[str, str] = field(default_factory=dict)  # artifact path → SHA-256 of the content
+
+
+class Mirror:
+    """One sweep's runs in MLflow. Not for several threads at once."""
+
+    def __init__(self, tracking_uri: str, artifact_root: Path) -> None:
+        self._uri, self._artifact_root = tracking_uri, artifact_root
+        self._client: MlflowClient = None
+        self._identity = ""
+        self._experiment_id = ""
+        self._known: dict[str, _Known] = {}
+        self._unsure: set[str] = set()  # keys whose run may have been created by a call that was not answered
+
+    # --- opening --------------------------------------------------------------------------------------------
+
+    def open(self, sweep: SweepRow) -> OpenSweep:
+        """Connect, find what is already there, write the parent run. `TrackingError` if MLflow cannot be used."""
+        self._client = connect(self._uri, self._artifact_root)
+        with trouble(f"MLflow cannot open experiment {sweep.experiment!r}"):
+            self._identity = sweep.identity
+            self._experiment_id = self._experiment(sweep)
+            self._known = self._find_runs()
+            self.write(sweep.run())
+        return OpenSweep(self._experiment_id, self._known[names.PARENT_KEY].run_id)
+
+    def _experiment(self, sweep: SweepRow) -> str:
+        found = self._client.get_experiment_by_name(sweep.experiment)
+        if found is not None and found.lifecycle_stage == "active":
+            return str(found.experiment_id)
+        tags = {names.EXPERIMENT_KIND: names.TRAINING_EXPERIMENT}
+        if sweep.primary_metric is not None:
+            tags[names.PRIMARY_METRIC] = sweep.primary_metric
+        try:
+            return str(self._client.create_experiment(sweep.experiment, self._location(sweep.experiment), tags))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS" or "deleted" in str(error.message):
+                raise
+            return str(self._client.get_experiment_by_name(sweep.experiment).experiment_id)  # another was first
+
+    def _location(self, experiment: str) -> str | None:
+        """A home's own store keeps artifacts in the home; a server decides for itself."""
+        if not self._uri.startswith("sqlite:"):
+            return None
+        readable = re.sub(r"[^\w.-]+", "-", experiment).strip("-.")
+        return str(self._artifact_root.resolve() / f"{readable}-{hashlib.sha256(experiment.encode()).hexdigest()[:8]}")
+
+    def _find_runs(self) -> dict[str, _Known]:
+        """All runs of the sweep by key. Of two with one key the finished, else the earlier counts."""
+        runs = sorted(self._search(), key=lambda run: (names.MIRRORED not in run.data.tags, *_age(run)))
+        known: dict[str, _Known] = {}
+        for run in runs:
+            key = run.data.tags[names.KEY]
+            if key in known:
+                self._set_aside(run)
+            else:
+                known[key] = _Known(run.info.run_id, run.data.tags.get(names.MIRRORED), dict(run.data.tags))
+        return known
+
+    def _search(self, key: str | None = None) -> Iterator[Run]:
+        query = f"tags.`{names.SWEEP}` = '{self._identity}'"
+        if key is not None:
+            query += f" AND tags.`{names.KEY}` = '{key}'"
+        token = None
+        while True:
+            page = self._client.search_runs([self._experiment_id], query, max_results=_PAGE, page_token=token)
+            for run in page:
+                if names.KEY in run.data.tags and names.DUPLICATE not in run.data.tags:
+                    yield run
+            token = page.token
+            if not token:
+                return
+
+    def _set_aside(self, run: Run) -> None:
+        """A run that a call created without an answer reaching us: kept, but no longer one of the sweep's."""
+        key, run_id = run.data.tags[names.KEY], run.info.run_id
+        logger.warning("MLflow holds %r twice; run %s is marked as a duplicate", key, run_id)
+        tags = {names.DUPLICATE: "true", names.KIND: names.DUPLICATE_KIND, names.RUN_NAME: f"{key} (duplicate)"}
+        self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+        self._client.set_terminated(run_id, "KILLED", run.info.end_time or run.info.start_time)
+
+    # --- writing --------------------------------------------------------------------------------------------
+
+    def run_id(self, key: str) -> str | None:
+        """The id of a run that MLflow has; None if it was not written yet."""
+        known = self._known.get(key)
+        return known.run_id if known else None
+
+    def write(self, row: RunRow) -> None:
+        """Make the row's run hold it. Idempotent; `RefusedError` if MLflow will not have it."""
+        above = None if row.parent is None else self._above(row)
+        digest = row.digest(above)
+        known = self._known.get(row.key)
+        if known is not None and known.digest == digest:
+            return
+        try:
+            self._write(row, above, digest)
+        except MlflowException as error:
+            if error.error_code not in _REFUSALS:
+                raise
+            if known is None or self._alive(known.run_id):
+                raise RefusedError(f"MLflow refuses {row.key or 'the sweep'!r}: {one_line(error.message)}") from error
+            del self._known[row.key]  # its run was deleted by hand: a mirror is made again
+            self._write(row, above, digest)
+
+    def _above(self, row: RunRow) -> str:
+        known = self._known.get(str(row.parent))
+        if known is None:
+            raise RefusedError(f"{row.key!r} belongs under {row.parent!r}, which is not there")
+        return known.run_id
+
+    def _write(self, row: RunRow, above: str | None, digest: str) -> None:
+        tags = self._tags(row, above)
+        known = self._known.get(row.key) or self._create(row, tags)
+        self._put_files(known, row)
+        if row.datasets:
+            self._client.log_inputs(known.run_id, [_dataset(dataset) for dataset in row.datasets])
+        self._put_batches(known, row, tags)
+        if row.status == "RUNNING":
+            self._client.update_run(known.run_id, status=row.status)
+        else:
+            self._client.set_terminated(known.run_id, row.status, row.end_ms)
+        # Last, so that whatever a kill leaves half written is known as such and written again.
+        self._client.set_tag(known.run_id, names.MIRRORED, digest)
+        known.digest = digest
+
+    def _create(self, row: RunRow, tags: dict[str, str]) -> _Known:
+        """A new run, unless an earlier unanswered call has made it. It carries its key from the first moment."""
+        if row.key in self._unsure:
+            made = sorted(self._search(row.key), key=_age)
+        else:
+            self._unsure.add(row.key)
+            made = []
+        run = made[0] if made else self._client.create_run(self._experiment_id, row.start_ms, tags)
+        for other in made[1:]:
+            self._set_aside(other)
+        self._unsure.discard(row.key)
+        return self._known.setdefault(row.key, _Known(run.info.run_id, tags=dict(run.data.tags)))
+
+    def _tags(self, row: RunRow, above: str | None) -> dict[str, str]:
+        own = {names.SWEEP: self._identity, names.KEY: row.key, names.KIND: row.kind}
+        own[names.RUN_NAME] = row.name or row.key
+        if above is not None:
+            own[names.PARENT] = above
+        if row.tables:
+            own[names.TABLES] = json.dumps([{"path": path, "type": "table"} for path in row.tables])
+        return {name: _clip(value, _TAG_LENGTH) for name, value in {**row.tags, **own}.items()}
+
+    def _put_files(self, known: _Known, row: RunRow) -> None:
+        """Artifacts that changed since this process last wrote them."""
+        tables = {path: table_json(columns) for path, columns in row.tables.items()}
+        for path, text in {**tables, **row.texts}.items():
+            content = hashlib.sha256(text.encode()).hexdigest()
+            if known.files.get(path) != content:
+                self._client.log_text(known.run_id, text, path)
+                known.files[path] = content
+        for path, file in row.files.items():
+            content = hashlib.sha256(file.read_bytes()).hexdigest()
+            if known.files.get(path) != content:
+                self._put_file(known.run_id, path, file)
+                known.files[path] = content
+
+    def _put_file(self, run_id: str, path: str, file: Path) -> None:
+        """MLflow keeps a file's own name: the file goes up under the one that the row gives it."""
+        folder = PurePosixPath(path).parent
+        with tempfile.TemporaryDirectory() as temporary:
+            copy = shutil.copy(file, Path(temporary) / PurePosixPath(path).name)
+            self._client.log_artifact(run_id, str(copy), None if str(folder) == "." else str(folder))
+
+    def _put_batches(self, known: _Known, row: RunRow, tags: dict[str, str]) -> None:
+        """As few calls as MLflow's limits allow; mostly one. Points that this process has sent are left out."""
+        points = [point for point in map(_point, row.metrics) if point not in known.points]
+        params = [Param(names.clean(name), _clip(str(value), _PARAM_LENGTH)) for name, value in row.params.items()]
+        labels = [RunTag(name, value) for name, value in tags.items() if known.tags.get(name) != value]
+        for batch in _batches([Metric(*point) for point in points], params, labels):
+            self._client.log_batch(known.run_id, *batch)
+        known.tags.update(tags)
+        if row.status == "RUNNING":
+            known.points.update(points)
+        else:  # hardly written again: need not be remembered
+            known.points.clear()
+
+    def _alive(self, run_id: str) -> bool:
+        try:
+            return bool(self._client.get_run(run_id).info.lifecycle_stage == "active")
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
+
+
+def _batches(
+    metrics: Sequence[Metric], params: Sequence[Param], tags: Sequence[RunTag]
+) -> Iterator[tuple[Sequence[Metric], Sequence[Param], Sequence[RunTag]]]:
+    """Cut into calls of at most 100 params, 100 tags and 1,000 things in all."""
+    room = _METRICS - 2 * _PARAMS_OR_TAGS
+    calls = max(_cuts(metrics, room), _cuts(params, _PARAMS_OR_TAGS), _cuts(tags, _PARAMS_OR_TAGS))
+    for call in range(calls):
+        few = slice(call * _PARAMS_OR_TAGS, (call + 1) * _PARAMS_OR_TAGS)
+        yield metrics[call * room : (call + 1) * room], params[few], tags[few]
+
+
+def _cuts(things: Sequence[Any], size: int) -> int:
+    return -(-len(things) // size)
+
+
+def _age(run: Run) -> tuple[int, str]:
+    return run.info.start_time, run.info.run_id
+
+
+def _point(point: Point) -> Point:
+    name, value, timestamp, step = point
+    return names.clean(name), float(value), int(timestamp), int(step)
+
+
+def _clip(text: str, length: int) -> str:
+    """At most `length` characters; the cut shows."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _dataset(dataset: Dataset) -> DatasetInput:
+    plain = dataclasses.asdict(dataset)
+    context = plain.pop("context")
+    entity = MlflowDataset(**{**plain, "name": dataset.name[:500], "digest": dataset.digest[:36]})
+    return DatasetInput(entity, [InputTag(names.DATA_CONTEXT, context)])

@@ -1,0 +1,113 @@
+"""Every experiment, run, tag, metric and artifact name that MLflow ever sees."""
+
+from __future__ import annotations
+
+import re
+
+# --- tags ---------------------------------------------------------------------------------------------------
+
+SWEEP = "reno.sweep"  # the sweep's identity: all runs of one sweep share it
+KEY = "reno.key"  # which run of the sweep: unique among the sweep's runs
+KIND = "reno.kind"  # trial, baselines, nested, refit, winner, fold, sweep
+MIRRORED = "reno.mirrored"  # digest of what the run holds, written last: a run without it is half written
+DUPLICATE = "reno.duplicate"  # "true": a second run that an interrupted call left behind; not part of the sweep
+
+EXPERIMENT_KIND = "mlflow.experimentKind"
+TRAINING_EXPERIMENT = "custom_model_development"  # makes the UI open the experiment on its runs, not on GenAI traces
+PRIMARY_METRIC = "mlflow.experiment.primaryMetric.name"  # the UI's charts begin with it
+NOTE = "mlflow.note.content"
+PARENT = "mlflow.parentRunId"
+RUN_NAME = "mlflow.runName"
+USER = "mlflow.user"
+SOURCE_NAME = "mlflow.source.name"
+COMMIT = "mlflow.source.git.commit"
+TABLES = "mlflow.loggedArtifacts"  # JSON list of the tables that the UI offers under Evaluation
+DATA_CONTEXT = "mlflow.data.context"
+
+# --- kinds and keys of runs ---------------------------------------------------------------------------------
+
+SWEEP_KIND = "sweep"
+TRIAL_KIND = "trial"
+FOLD_KIND = "fold"
+BASELINES = "baselines"  # these four are kinds, and keys of the one child that holds their runs
+NESTED = "nested"
+REFIT = "refit"
+WINNER = "winner"
+DUPLICATE_KIND = "duplicate"
+
+PARENT_KEY = "sweep"  # the sweep's parent run
+
+
+def trial(number: int) -> str:
+    """The key and name of a trial's run: 'trial 0017'."""
+    return f"trial {number:04d}"
+
+
+def experiment(corpus: str) -> str:
+    """The experiment that holds a corpus's sweeps: 'reno/demo'."""
+    return f"reno/{slug(corpus)}"
+
+
+def model(corpus: str) -> str:
+    """The registered model of a corpus: 'reno-demo'."""
+    return f"reno-{slug(corpus)}"
+
+
+def slug(corpus: str) -> str:
+    """A corpus's id, or for a path the folder that holds it: 'data/emogator6/manifest.csv' is 'emogator6'."""
+    parts = [part for part in corpus.replace("\\", "/").split("/") if part not in {"", ".", ".."}]
+    if len(parts) > 1 and "." in parts[-1]:
+        parts.pop()
+    last = parts[-1] if parts else corpus
+    return re.sub(r"[^\w.-]+", "-", last).strip("-.") or "corpus"
+
+
+# --- metrics ------------------------------------------------------------------------------------------------
+
+BEST_EPOCH = "best_epoch"
+
+
+def val(metric: str) -> str:
+    """A validation metric: 'val_macro_f1'."""
+    return f"val_{metric}"
+
+
+def test(metric: str) -> str:
+    """A test metric: 'test_macro_f1'."""
+    return f"test_{metric}"
+
+
+def std(metric: str) -> str:
+    """The deviation over folds that stands beside a mean: 'test_macro_f1_std'."""
+    return f"{metric}_std"
+
+
+def best(metric: str) -> str:
+    """The sweep's best so far, over trial numbers: 'best_val_macro_f1'."""
+    return f"best_{val(metric)}"
+
+
+def fold_metric(repeat: int, fold: int, metric: str, repeats: int = 1) -> str:
+    """One fold's metric: 'fold_0/val_macro_f1'; with several repeats 'repeat_1/fold_0/val_macro_f1'."""
+    name = f"fold_{fold}/{metric}"
+    return name if repeats == 1 else f"repeat_{repeat}/{name}"
+
+
+# --- params, artifacts, registry ----------------------------------------------------------------------------
+
+PARAMETERS = "model.parameters"  # the number of trainable parameters
+FOLDS_TABLE = "folds.json"
+SPACE_FILE = "space.yaml"
+NOTE_FILE = "note.md"
+REPORT = "report.html"
+FIGURES = "figures"
+MODEL_FOLDER = "model"  # the artifact of a registered pyfunc that holds weights and facts
+CANDIDATE = "candidate"
+CHAMPION = "champion"
+
+
+def clean(name: str) -> str:
+    """A param's or metric's name as MLflow takes it: other signs become '_', no empty or dotted steps between '/'."""
+    allowed = re.sub(r"[^\w.\- /:]", "_", name)
+    steps = [step for step in allowed.split("/") if step.strip(". ")]
+    return "/".join(steps)[:250] or "_"

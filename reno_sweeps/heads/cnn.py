@@ -3,19 +3,66 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from reno_sweeps.heads import _shape
+from reno_sweeps.heads import _layout
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from reno_sweeps.heads._layers import Dropout, Output, Weights
 
 ENCODERS = (1,)
 LOSSES = ("cross-entropy",)
+
+
+POSITIONS = 28  # 0.99 M parameters at 6 classes, inside the paper's range for every D; method.md, section 2
 
 
 @dataclass(frozen=True, slots=True)
 class Params:
     """Size of the trunk."""
 
-    trunk_positions: int | str | None = _shape.positions()
+    trunk_positions: int | str | None = _layout.trunk_positions()
+
+    @property
+    def positions(self) -> int | None:
+        """Positions of the adaptive pool, settled; None: no pool."""
+        return _layout.settled(self.trunk_positions, POSITIONS)
 
 
 def check(params: Params) -> None:
     """Raise a ValueError, one sentence, for values that do not go together: here all do."""
+
+
+def layout(params: Params, dims: tuple[int, ...], classes: int) -> _layout.Layout:
+    """Every weight of one model by name."""
+    flat = _layout.tokens(params.positions, dims[0]) * _layout.CHANNELS
+    return _layout.trunk("a", "conv", params.positions, dims[0]) | _layout.classifier(flat, classes)
+
+
+def parameter_count(params: Params, dims: tuple[int, ...], classes: int) -> int:
+    """Trainable numbers of one model."""
+    return _layout.parameter_count(layout(params, dims, classes))
+
+
+def init(
+    params: Params,
+    dims: tuple[int, ...],
+    classes: int,
+    generator: torch.Generator,
+    dtype: torch.dtype | None = None,
+) -> dict[str, Tensor]:
+    """One model's initial weights, float32 unless told."""
+    from reno_sweeps.heads import _layers
+
+    return _layers.draw(layout(params, dims, classes), generator, dtype)
+
+
+def apply(params: Params, weights: Weights, inputs: tuple[Tensor, ...], drop: Dropout) -> Output:
+    """Logits of a batch: inputs [models, batch, D] of the one encoder."""
+    from reno_sweeps.heads import _layers
+
+    tokens = _layers.trunk(weights, "a", "conv", params.positions, inputs[0], drop)
+    return _layers.Output(_layers.classify(weights, tokens.flatten(2), drop))

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reno_sweeps.heads import _layout
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from reno_sweeps.heads._layers import Dropout, Output, Weights
 
 ENCODERS = (1, 2)
 LOSSES = ("cross-entropy",)
@@ -15,3 +24,40 @@ class Params:
 
 def check(params: Params) -> None:
     """Raise a ValueError, one sentence, for values that do not go together: here all do."""
+
+
+def layout(params: Params, dims: tuple[int, ...], classes: int) -> _layout.Layout:  # noqa: ARG001  # every head's
+    """Every weight of one model by name."""
+    return _layout.dense("classifier", sum(dims), classes)
+
+
+def parameter_count(params: Params, dims: tuple[int, ...], classes: int) -> int:
+    """Trainable numbers of one model."""
+    return _layout.parameter_count(layout(params, dims, classes))
+
+
+def init(
+    params: Params,
+    dims: tuple[int, ...],
+    classes: int,
+    generator: torch.Generator,
+    dtype: torch.dtype | None = None,
+) -> dict[str, Tensor]:
+    """One model's initial weights, float32 unless told."""
+    from reno_sweeps.heads import _layers
+
+    return _layers.draw(layout(params, dims, classes), generator, dtype)
+
+
+def apply(
+    params: Params,  # noqa: ARG001  # every head's signature
+    weights: Weights,
+    inputs: tuple[Tensor, ...],
+    drop: Dropout,  # noqa: ARG001  # nothing to drop
+) -> Output:
+    """Logits of a batch: inputs [models, batch, D] of each encoder."""
+    import torch
+
+    from reno_sweeps.heads import _layers
+
+    return _layers.Output(_layers.dense(weights, "classifier", torch.cat(inputs, -1)))

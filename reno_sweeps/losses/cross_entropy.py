@@ -25,13 +25,10 @@ def cross_entropy(
     import torch
 
     logs = logits.log_softmax(-1)
-    truth = logs.gather(-1, labels[..., None])[..., 0]
     if weights is None:
-        spread, total = logs.mean(-1), float(labels.shape[-1])
-        own, scale = truth, 1.0 / total
-    else:
-        each = weights.gather(-1, labels)  # [models, batch]: the weight of each row's class
-        spread = (logs * weights[..., None, :]).mean(-1)
-        own, scale = truth * each, 1.0 / each.sum(-1)
+        weights = torch.ones_like(logits[:, 0])
+    each = weights.gather(-1, labels)  # the weight of each row's class
+    own = (logs.gather(-1, labels[..., None])[..., 0] * each).sum(-1)
+    spread = (logs * weights[:, None]).mean(-1).sum(-1)
     smooth = torch.as_tensor(smoothing, dtype=logits.dtype, device=logits.device)
-    return -((1 - smooth) * own.sum(-1) + smooth * spread.sum(-1)) * scale
+    return -((1 - smooth) * own + smooth * spread) / each.sum(-1)

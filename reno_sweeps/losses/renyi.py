@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from reno_sweeps.space import parameter
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +19,26 @@ class Params:
     renyi_delta: float = parameter(0.2, "Smoothing δ added to every entry; small values bite.", low=1e-8, high=10.0)
     renyi_symmetric: bool = parameter(False, "Mean of both directions instead of first encoder to second.")
     loss_lambda: float = parameter(0.4, "Weight λ of the cross-entropy; the divergence has 1 − λ.", low=0.0, high=1.0)
+
+
+def renyi_divergence(
+    za: Tensor, zb: Tensor, beta: Tensor | float, delta: Tensor | float, symmetric: bool = False
+) -> Tensor:
+    """D_β(p̃‖q̃) of each row: za, zb [..., M] logits → [...], in their dtype, differentiable once in za and zb.
+
+    p = softmax(za), q = softmax(zb), p̃ = (p+δ)/(1+Mδ): equation (2) of the RENO paper,
+    1/(β−1)·log Σ (p+δ)^β (q+δ)^(1−β), less its constant log(1+Mδ)/(β−1). ≥ 0, and 0 only where p = q; β = 1 is
+    Kullback-Leibler. beta > 0 and delta > 0: numbers, or tensors that broadcast to the leading axes.
+    symmetric: the mean of D_β(p̃‖q̃) and D_β(q̃‖p̃). Computed in float64 whatever comes in.
+    """
+    import torch
+
+    from reno_sweeps.losses import _divergence
+
+    a, b = za.double(), zb.double()
+    order = torch.as_tensor(beta, dtype=torch.float64, device=za.device)[..., None]
+    smoothing = torch.as_tensor(delta, dtype=torch.float64, device=za.device)[..., None]
+    value = _divergence.divergence(a, b, order, smoothing)
+    if symmetric:
+        value = (value + _divergence.divergence(b, a, order, smoothing)) / 2
+    return value.to(za.dtype)

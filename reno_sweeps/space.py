@@ -109,9 +109,11 @@ def applies(distribution: Distribution, chosen: Mapping[str, Value]) -> bool:
     """Whether what is `chosen` so far satisfies the distribution's `when`.
 
     A name that `when` gives several values is satisfied by any of them; of several names each must be satisfied.
+    A name that is not chosen satisfies nothing.
     """
     asked = {name for name, _ in distribution.when}
-    return all(any(same(chosen.get(name), v) for n, v in distribution.when if n == name) for name in asked)
+    met = {n for n, value in distribution.when if n in chosen and same(chosen[n], value)}
+    return asked == met
 
 
 def same(one: Value, other: Value) -> bool:

@@ -9,8 +9,6 @@ import shutil
 import tempfile
 import threading
 import time
-import traceback
-from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,15 +22,15 @@ import ray  # noqa: E402
 from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
-from reno_sweeps.records import Event, FoldFailed, FoldFinished, FoldStopped, Key, Model, UserError
+from reno_sweeps.records import Event, FoldFailed, FoldFinished, Key, Model, UserError  # noqa: E402
+from reno_sweeps.search.mailbox import ATTEMPTS, CLOSED, Mailbox  # noqa: E402
 
 if TYPE_CHECKING:
     from reno_sweeps.training.trainer import Data
 
 logger = logging.getLogger(__name__)
 
-ATTEMPTS = 3  # a cohort whose worker died is started so often before its models fail
-CLOSED = "closed"  # what the mailbox answers when no cohort will come
+BATCH = 0.3  # seconds of news that a worker sends at once; so late may a stop be heard
 POLL = 0.05  # seconds between two looks into an empty mailbox
 WORKERS_PER_GPU = 4  # while models train in a plain loop one process cannot fill a GPU
 TEMPORARY = "reno-ray-"  # Ray's own folder; AF_UNIX paths must stay below 107 bytes, so it lies in the system's temp
@@ -68,90 +66,10 @@ def share(device: str, gpus: int | None, resources: Mapping[str, float]) -> Shar
     return Share("cuda", workers, gpu=min(1.0, used / workers))
 
 
-@ray.remote(num_cpus=0, max_concurrency=64)
-class Mailbox:
-    """Cohorts down, events up, stops down. Lives beside the driver; holds nothing that the ledger has not or gets."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._cohorts: dict[str, dict[Key, Model]] = {}
-        self._waiting: deque[str] = deque()
-        self._events: deque[Event] = deque()
-        self._stops: set[Key] = set()
-        self._starts: dict[str, int] = {}
-        self._notes: list[str] = []
-        self._closed = False
-
-    def put(self, cohort: str, models: Sequence[Model]) -> None:
-        """Keep a cohort until its models have ended."""
-        with self._lock:
-            self._cohorts[cohort] = {model.key: model for model in models}
-            self._waiting.append(cohort)
-
-    def next(self) -> str | None:
-        """The cohort that has waited longest; None where none waits, CLOSED where none will come."""
-        with self._lock:
-            if self._closed:
-                return CLOSED
-            return self._waiting.popleft() if self._waiting else None
-
-    def close(self) -> None:
-        """No cohort will come; every model still training should leave."""
-        with self._lock:
-            self._closed = True
-            self._stops.update(key for models in self._cohorts.values() for key in models)
-
-    def cohort(self, cohort: str) -> list[Model]:
-        """The models of a cohort that still have to be trained: all, or after a worker's death those left."""
-        with self._lock:
-            left = [m for key, m in self._cohorts.get(cohort, {}).items() if key not in self._stops]
-            self._starts[cohort] = self._starts.get(cohort, 0) + 1
-            if self._starts[cohort] > 1 and left:
-                self._notes.append(f"a worker died; attempt {self._starts[cohort]} of {ATTEMPTS} for {left[0].key.owner}")
-        return left
-
-    def notes(self) -> list[str]:
-        """What an operator should hear, since the last call."""
-        with self._lock:
-            notes, self._notes = self._notes, []
-        return notes
-
-    def post(self, cohort: str, events: Sequence[Event]) -> None:
-        """A worker's news. Models that ended are struck off the cohort."""
-        with self._lock:
-            for event in events:
-                if isinstance(event, FoldFinished | FoldFailed | FoldStopped):
-                    self._cohorts.get(cohort, {}).pop(event.key, None)
-            self._events.extend(events)
-
-    def take(self) -> list[Event]:
-        """All news since the last call."""
-        with self._lock:
-            news = list(self._events)
-            self._events.clear()
-        return news
-
-    def abandon(self, cohort: str, reason: str) -> None:
-        """The cohort cannot go on: its remaining models fail with the reason."""
-        with self._lock:
-            lost = self._cohorts.pop(cohort, {})
-            self._events.extend(FoldFailed(key, reason) for key in lost)
-
-    def stop(self, keys: Collection[Key]) -> None:
-        """These models should leave at the end of their epoch."""
-        with self._lock:
-            self._stops.update(keys)
-
-    def stops(self) -> set[Key]:
-        """Every model that should leave."""
-        with self._lock:
-            return set(self._stops)
-
-
 class CohortTrainable(tune.Trainable):
     """One Tune trial: trains a cohort to its end in one step. The process is reused for the next cohort."""
 
-    def setup(self, config: dict[str, Any], data: Data, mailbox: Any, device: str) -> None:  # noqa: D102
+    def setup(self, config: dict[str, Any], data: Data, mailbox: Any, device: str) -> None:  # noqa: ARG002, D102
         self._data, self._mailbox, self._device = data, mailbox, device
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:  # noqa: ARG002, D102  # Tune's signature
@@ -162,9 +80,9 @@ class CohortTrainable(tune.Trainable):
         models = ray.get(self._mailbox.cohort.remote(cohort))
         try:
             self._train(cohort, models)
-        except Exception as error:  # noqa: BLE001  # whatever went wrong belongs to these trials, not to the sweep
+        except Exception as error:  # whatever went wrong belongs to these trials, not to the sweep
             reason = f"{type(error).__name__}: {error}"
-            logger.error("cohort %s failed\n%s", cohort, traceback.format_exc())
+            logger.exception("cohort %s failed", cohort)
             ray.get(self._mailbox.abandon.remote(cohort, reason))
         return {"done": True}
 
@@ -175,14 +93,14 @@ class CohortTrainable(tune.Trainable):
         return None
 
     def _train(self, cohort: str, models: Sequence[Model]) -> None:
-        from faketrain import train_cohort
+        from reno_sweeps.training.trainer import train_cohort
 
         stops: set[Key] = set()
         news: list[Event] = []
         posted = time.monotonic()
-        for event in train_cohort(models, self._data, device=self._device, told_to_stop=lambda: stops):
+        for event in train_cohort(models, self._data, device=self._device, told_to_stop=stops.copy):
             news.append(event)
-            if isinstance(event, FoldFinished | FoldFailed) or time.monotonic() - posted > 0.5:  # noqa: PLR2004
+            if isinstance(event, FoldFinished | FoldFailed) or time.monotonic() - posted > BATCH:
                 self._post(cohort, news)
                 stops |= ray.get(self._mailbox.stops.remote())
                 news, posted = [], time.monotonic()
@@ -221,7 +139,7 @@ class _Obituaries(tune.Callback):
     def __init__(self, mailbox: Any) -> None:
         self._mailbox = mailbox
 
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002, D102
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
         reason = f"its worker process died {ATTEMPTS} times (killed from outside, or out of memory)"
         ray.get(self._mailbox.abandon.remote(trial.config["cohort"], reason))
 
@@ -236,12 +154,17 @@ class Dispatcher:
         except UserError:
             self._stop_ray()
             raise
-        self._mailbox = Mailbox.remote()
+        self._mailbox: Any = ray.remote(num_cpus=0, max_concurrency=64)(Mailbox).remote()
         self._sent = 0
         self._closing = False
         self._died: BaseException | None = None
         self._tune = threading.Thread(target=self._run_tune, args=(data,), name="tune", daemon=True)
         self._tune.start()
+
+    @property
+    def capacity(self) -> int:
+        """How many cohorts train at once."""
+        return self.share.workers
 
     def send(self, models: Sequence[Model]) -> None:
         """Queue a cohort; workers take cohorts in the order in which they were sent."""
@@ -331,4 +254,3 @@ def _sweep_temporary() -> None:
         owner = folder.name.removeprefix(TEMPORARY).split("-")[0]
         if owner.isdigit() and not psutil.pid_exists(int(owner)) and folder.stat().st_uid == os.getuid():
             shutil.rmtree(folder, ignore_errors=True)
-

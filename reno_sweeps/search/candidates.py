@@ -1,0 +1,117 @@
+"""What to try next and what to give up: one proposer and one racer for each cell of a sweep."""
+
+from __future__ import annotations
+
+from reno_sweeps.records import FoldScore, Trial
+from reno_sweeps.search.ledger import Ledger
+from reno_sweeps.search.plan import Plan
+from reno_sweeps.search.running import Running
+from reno_sweeps.search.study import Proposer, Racer
+from reno_sweeps.training.configuration import parameters_of, search_of
+
+
+class Candidates:
+    """The search of a sweep's cells, with everything that the ledger knows of it taken in."""
+
+    def __init__(self, plan: Plan, ledger: Ledger) -> None:
+        self._plan, self._ledger = plan, ledger
+        cells = range(len(plan.sweep.cells))
+        self._searches = [search_of(plan.sweep, plan.sweep.cells[cell]) for cell in cells]
+        self._proposers = [self._proposer(cell) for cell in cells]
+        self._racers = [self._racer(cell) for cell in cells]
+
+    @property
+    def asked(self) -> int:
+        """Trials in all: every cell has the whole budget, or its whole grid where that is smaller."""
+        return sum(self._quota(cell) for cell in range(len(self._proposers)))
+
+    def propose(self) -> None:
+        """Create WAITING trials as far as the results allow, N in all; cells take turns."""
+        while (cell := self._next_cell()) is not None:
+            known, proposer = self._of(cell), self._proposers[cell]
+            if not proposer.ready(lambda i: known[i].ended):  # noqa: B023  # called at once
+                return
+            proposal = proposer.propose(lambda i: known[i])  # noqa: B023  # called at once
+            self._ledger.add(cell, proposal, self._searches[cell])
+
+    def refuse(self, running: Running) -> str | None:
+        """Why the pruner gives a running trial up, by what is new of it; None: it goes on."""
+        if self._plan.sweep.budget.pruner == "none":
+            return None
+        for step, value in self._news(running):
+            trial = self._ledger.trials[running.number]
+            if self._racers[trial.cell].report(self._index(trial), step, value):
+                return f"{self._plan.sweep.budget.pruner}: {running.metric} {value:.4f} at step {step}"
+        return None
+
+    def end(self, trial: Trial) -> None:
+        """Take in an ended trial: later ones are compared with it."""
+        self._racers[trial.cell].end(self._index(trial), trial, self._steps(trial))
+
+    def _of(self, cell: int) -> list[Trial]:
+        return [trial for trial in self._ledger.trials if trial.cell == cell]
+
+    def _proposer(self, cell: int) -> Proposer:
+        sweep = self._plan.sweep
+        epochs = self._epochs(cell)
+        proposer = Proposer(
+            self._searches[cell],
+            sweep.budget,
+            sweep.objective,
+            ahead=self._plan.ahead,
+            epochs=epochs,
+            name=f"cell {cell}",
+        )
+        known = self._of(cell)
+        for trial in known:
+            proposer.admit(trial.proposal, lambda i: known[i])
+        return proposer
+
+    def _epochs(self, cell: int) -> int:
+        sweep = self._plan.sweep
+        searched = sweep.search.get("training.epochs")
+        top = None if searched is None else max(searched.choices() or (), default=None)
+        default = parameters_of(sweep.cells[cell].head)["training.epochs"].default
+        return int(top or sweep.fixed.get("training.epochs") or default or 1)  # type: ignore[arg-type]
+
+    def _racer(self, cell: int) -> Racer:
+        sweep = self._plan.sweep
+        racer = Racer(
+            sweep.budget.pruner, sweep.objective, epochs=self._epochs(cell), seed=sweep.budget.seed, name=f"cell {cell}"
+        )
+        for index, trial in enumerate(self._of(cell)):
+            if trial.ended:
+                racer.end(index, trial, self._steps(trial))
+        return racer
+
+    def _steps(self, trial: Trial) -> list[tuple[int, float]]:
+        """What a racer compares: the mean by epoch; for wilcoxon the folds."""
+        if self._plan.sweep.budget.pruner != "wilcoxon":
+            return list(enumerate(trial.curve, start=1))
+        return [(self._fold_step(s), s.validation[self._plan.sweep.objective.metric]) for s in trial.scores]
+
+    def _fold_step(self, score: FoldScore) -> int:
+        return score.repeat * self._plan.sweep.protocol.n_folds + score.fold
+
+    def _next_cell(self) -> int | None:
+        """The cell whose turn it is: the one with the fewest trials of those that have budget left."""
+        counts = [len(self._of(cell)) for cell in range(len(self._proposers))]
+        open_cells = [cell for cell, count in enumerate(counts) if count < self._quota(cell)]
+        return min(open_cells, key=lambda cell: (counts[cell], cell), default=None)
+
+    def _quota(self, cell: int) -> int:
+        budget, size = self._plan.sweep.budget.trials, self._proposers[cell].size
+        return budget if size is None else min(budget, size)
+
+    def _news(self, running: Running) -> list[tuple[int, float]]:
+        if self._plan.sweep.budget.pruner == "wilcoxon":
+            folds = self._plan.sweep.protocol.n_folds
+            steps = [(repeat * folds + fold, value) for (repeat, fold), value in running.finished.items()]
+        else:
+            steps = list(enumerate(running.curve(), start=1))
+        new = steps[running.reported :]
+        running.reported = len(steps)
+        return new
+
+    def _index(self, trial: Trial) -> int:
+        return [other.number for other in self._of(trial.cell)].index(trial.number)

@@ -1,0 +1,67 @@
+"""What a finished fold leaves on disk: probabilities by clip, and the weights of the best trial so far."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from reno_sweeps.files import write_bytes
+from reno_sweeps.records import FoldResult, FoldScore, Key, Split
+
+ARRAYS = {"validation_probabilities", "test_probabilities", "weights"}
+
+
+class FoldFiles:
+    """The files of one sweep's folds, below its folder. Written before the ledger names them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, key: Key, result: FoldResult, split: Split) -> FoldScore:
+        """Write the arrays of a fold (float16 probabilities by row) and its weights; return what the ledger keeps."""
+        import numpy as np
+        from safetensors.numpy import save
+
+        place = f"{_slug(key.owner)}-r{key.repeat}-f{key.fold}.safetensors"
+        arrays = {}
+        for part, rows in (("validation", split.validation), ("test", split.test)):
+            probabilities = getattr(result, f"{part}_probabilities")
+            if probabilities is not None and len(rows):
+                arrays[f"{part}_rows"] = np.asarray(rows, dtype=np.int32)
+                arrays[f"{part}_probabilities"] = np.asarray(probabilities, dtype=np.float16)
+        content = save(arrays)
+        write_bytes(self._folder / "folds" / place, content)
+        if result.weights is not None:
+            weights = {name: np.ascontiguousarray(array) for name, array in result.weights.items()}
+            write_bytes(self._folder / "weights" / _slug(key.owner) / place, save(weights))
+        kept = {f.name: getattr(result, f.name) for f in fields(FoldResult) if f.name not in ARRAYS}
+        sha256 = hashlib.sha256(content).hexdigest()
+        return FoldScore(repeat=key.repeat, fold=key.fold, file=f"folds/{place}", sha256=sha256, **kept)
+
+    def intact(self, score: FoldScore) -> bool:
+        """Whether the file that the ledger names is there, unchanged."""
+        file = self._folder / score.file
+        return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == score.sha256
+
+    def read(self, score: FoldScore) -> Mapping[str, Any]:
+        """The arrays of a fold: validation_rows, validation_probabilities, test_rows, test_probabilities."""
+        from safetensors.numpy import load_file
+
+        arrays: Mapping[str, Any] = load_file(self._folder / score.file)
+        return arrays
+
+    def keep_weights_of(self, owners: set[str]) -> None:
+        """Remove the weights of every trial but these: the best so far, and those still training."""
+        kept = {_slug(owner) for owner in owners}
+        for place in (self._folder / "weights").glob("*"):
+            if place.name not in kept:
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def _slug(owner: str) -> str:
+    """'trial 17' → 'trial-0017': names that sort, and that no file system minds."""
+    return "-".join(word.zfill(4) if word.isdigit() else word for word in owner.split())

@@ -1,0 +1,116 @@
+"""Who drives a sweep: a lock on a home, and a lease in the study that ends with its driver."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+
+from reno_sweeps.records import UserError
+
+LASTS = 60.0  # seconds without renewal after which another host's lease has ended
+RENEW = 10.0  # seconds between renewals
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A driver's claim on a sweep."""
+
+    host: str
+    boot: str  # a machine that was started again has none of its old processes
+    pid: int
+    born: float  # when the process started: pids are used again
+    renewed: float  # Unix time
+
+    def alive(self, now: float) -> bool:
+        """Whether its driver still lives, as far as can be seen from here."""
+        if (self.host, self.boot) != (socket.gethostname(), _boot_id()):
+            return now - self.renewed < LASTS
+        return _born(self.pid) == self.born
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain JSON."""
+        return asdict(self)
+
+
+def own(now: float) -> Lease:
+    """This process's lease."""
+    return Lease(socket.gethostname(), _boot_id(), os.getpid(), _born(os.getpid()) or 0.0, now)
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:  # not Linux: the start of the machine serves as well
+        import psutil
+
+        return str(int(psutil.boot_time()))
+
+
+def _born(pid: int) -> float | None:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except psutil.NoSuchProcess:
+        return None
+
+
+class HomeLock:
+    """One driver at a time in a home; the lock ends with the process, however it ends."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / "driver.lock"
+        self._file: int | None = None
+
+    def free(self) -> bool:
+        """Whether nobody drives in this home now."""
+        try:
+            self.take("")
+        except UserError:
+            return False
+        self.release()
+        return True
+
+    def take(self, sweep: str) -> None:
+        """Take the lock, or refuse: a second driver on local storage could claim the same trials."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _read(file)
+            os.close(file)
+            raise UserError(
+                f"{self._path.parent} is in use: {holder}\nwait until it ends, stop it, or give another --home"
+            ) from None
+        os.ftruncate(file, 0)
+        os.pwrite(file, json.dumps({"pid": os.getpid(), "sweep": sweep, "since": time.time()}).encode(), 0)
+        self._file = file
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._file is not None:
+            os.ftruncate(self._file, 0)
+            os.close(self._file)
+            self._file = None
+
+    def __enter__(self) -> HomeLock:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.release()
+
+
+def _read(file: int) -> str:
+    try:
+        holder = json.loads(os.pread(file, 4096, 0))
+    except ValueError:
+        return "another reno-sweep drives a sweep there"
+    return f"process {holder['pid']} drives the sweep {holder['sweep']!r} there"

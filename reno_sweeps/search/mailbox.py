@@ -1,0 +1,97 @@
+"""Between the driver and its workers: cohorts and stops go down, events come up. Runs as a Ray actor, knows no Ray."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Collection, Sequence
+
+from reno_sweeps.records import Event, FoldFailed, FoldFinished, FoldStopped, Key, Model
+
+ATTEMPTS = 3  # a cohort whose worker died is started so often before its models fail
+CLOSED = "closed"  # what `next` answers when no cohort will come
+
+
+class Mailbox:
+    """Cohorts down, events up, stops down. Lives beside the driver; holds nothing that the ledger has not or gets."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._cohorts: dict[str, dict[Key, Model]] = {}
+        self._waiting: deque[str] = deque()
+        self._events: deque[Event] = deque()
+        self._stops: set[Key] = set()
+        self._starts: dict[str, int] = {}
+        self._notes: list[str] = []
+        self._closed = False
+
+    def put(self, cohort: str, models: Sequence[Model]) -> None:
+        """Keep a cohort until its models have ended."""
+        with self._lock:
+            self._cohorts[cohort] = {model.key: model for model in models}
+            self._waiting.append(cohort)
+
+    def next(self) -> str | None:
+        """The cohort that has waited longest; None where none waits, CLOSED where none will come."""
+        with self._lock:
+            if self._closed:
+                return CLOSED
+            return self._waiting.popleft() if self._waiting else None
+
+    def close(self) -> None:
+        """No cohort will come; every model still training should leave."""
+        with self._lock:
+            self._closed = True
+            self._stops.update(key for models in self._cohorts.values() for key in models)
+
+    def cohort(self, cohort: str) -> list[Model]:
+        """The models of a cohort that still have to be trained: all, or after a worker's death those left."""
+        with self._lock:
+            models = self._cohorts.get(cohort, {})
+            for key in [key for key in models if key in self._stops]:  # told to stop before they began
+                del models[key]
+                self._events.append(FoldStopped(key, epoch=0))
+            left = list(models.values())
+            self._starts[cohort] = self._starts.get(cohort, 0) + 1
+            if self._starts[cohort] > 1 and left:
+                self._notes.append(
+                    f"a worker died; attempt {self._starts[cohort]} of {ATTEMPTS} for {left[0].key.owner}"
+                )
+        return left
+
+    def notes(self) -> list[str]:
+        """What an operator should hear, since the last call."""
+        with self._lock:
+            notes, self._notes = self._notes, []
+        return notes
+
+    def post(self, cohort: str, events: Sequence[Event]) -> None:
+        """A worker's news. Models that ended are struck off the cohort."""
+        with self._lock:
+            for event in events:
+                if isinstance(event, FoldFinished | FoldFailed | FoldStopped):
+                    self._cohorts.get(cohort, {}).pop(event.key, None)
+            self._events.extend(events)
+
+    def take(self) -> list[Event]:
+        """All news since the last call."""
+        with self._lock:
+            news = list(self._events)
+            self._events.clear()
+        return news
+
+    def abandon(self, cohort: str, reason: str) -> None:
+        """The cohort cannot go on: its remaining models fail with the reason."""
+        with self._lock:
+            lost = self._cohorts.pop(cohort, {})
+            self._events.extend(FoldFailed(key, reason) for key in lost)
+
+    def stop(self, keys: Collection[Key]) -> None:
+        """These models should leave at the end of their epoch."""
+        with self._lock:
+            self._stops.update(keys)
+
+    def stops(self) -> set[Key]:
+        """Every model that should leave."""
+        with self._lock:
+            return set(self._stops)

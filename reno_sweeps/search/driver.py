@@ -58,6 +58,11 @@ class Driver:
         """Trials in all: every cell has the whole budget, or its whole grid where that is smaller."""
         return self._candidates.asked
 
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether somebody asked it to end."""
+        return self._interrupted()
+
     # --- the search ---
 
     def search(self) -> bool:

@@ -1,0 +1,194 @@
+"""From a question to its folder: corpus, encoders, identity, name. Light: written before anything heavy is imported."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from reno_sweeps.config.settings import Settings
+from reno_sweeps.corpora import content_digest, open_corpus
+from reno_sweeps.encoders import encoder_facts
+from reno_sweeps.files import write_bytes
+from reno_sweeps.records import Corpus, Sweep, UserError, digest
+from reno_sweeps.space import Categorical
+from reno_sweeps.training.configuration import split_pair
+
+FORMAT = 1
+STATE = "sweep.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A sweep that has a name and a folder."""
+
+    name: str
+    identity: str  # 64 hex digits
+    sweep: Sweep
+    settings: Settings
+    corpus: Corpus
+    content: str  # digest of the corpus
+    encoders: Mapping[str, Mapping[str, Any]]  # id → facts
+    space_text: str
+    created: float  # Unix time
+    fresh: bool  # the folder was made by this call
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+        return folder_of(self.settings.home, self.name)
+
+    def discard(self) -> None:
+        """Refused before anything began: leave nothing behind."""
+        if self.fresh:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def folder_of(home: Path, name: str) -> Path:
+    """The folder of a sweep; a name that is no plain name is refused."""
+    if not name or "/" in name or "\\" in name or name in {".", ".."}:
+        raise UserError(f"{name!r} is no name of a sweep")
+    return home / "sweeps" / name
+
+
+def encoders_in(sweep: Sweep) -> tuple[str, ...]:
+    """Every encoder that a sweep may use, in the order of first mention."""
+    found = [encoder for cell in sweep.cells for encoder in cell.encoders]
+    searched = sweep.search.get("encoders")
+    if isinstance(searched, Categorical):
+        found += [encoder for pair in searched.values for encoder in split_pair(str(pair))]
+    return tuple(dict.fromkeys(found))
+
+
+def weights_of(sweep: Sweep, encoder: str) -> str | None:
+    """The weights given for an encoder, with or without its options."""
+    return sweep.weights.get(encoder) or sweep.weights.get(encoder.partition("@")[0])
+
+
+def identity_of(sweep: Sweep, content: str, encoders: Mapping[str, Mapping[str, Any]]) -> str:
+    """What the question is: space, corpus content, encoders with their weights, protocol, seeds; no path, no budget."""
+    plain = sweep.to_dict()
+    for irrelevant in ("name", "root", "weights"):
+        del plain[irrelevant]
+    for irrelevant in ("trials", "seconds"):
+        del plain["budget"][irrelevant]
+    known = {encoder: digest(dict(facts)) for encoder, facts in encoders.items()}
+    plain["cells"] = [{"head": c.head, "encoders": [known[e] for e in c.encoders]} for c in sweep.cells]
+    if "encoders" in plain["search"]:
+        pairs = plain["search"]["encoders"]["choices"]
+        plain["search"]["encoders"]["choices"] = [[known[e] for e in split_pair(str(pair))] for pair in pairs]
+    return digest({**plain, "corpus": content, "format": FORMAT})
+
+
+def examine(sweep: Sweep, settings: Settings) -> tuple[Corpus, str, dict[str, dict[str, Any]]]:
+    """The corpus, its content's digest and the encoders' facts: everything that must be at hand is."""
+    root = sweep.root or (str(settings.corpora / sweep.corpus) if settings.corpora else None)
+    corpus = open_corpus(sweep.corpus, root, settings.cache)
+    ids = encoders_in(sweep)
+    encoders = {e: encoder_facts(e, weights_of(sweep, e), settings.download) for e in ids}
+    decoded = any(not e.startswith("file:") for e in ids)
+    return corpus, content_digest(corpus, with_audio=decoded, skip_broken=settings.skip_broken), encoders
+
+
+def open_sweep(sweep: Sweep, settings: Settings, space_text: str) -> Opened:
+    """Find or make the folder of a question. The same question continues; another one under its name is refused."""
+    corpus, content, encoders = examine(sweep, settings)
+    identity = identity_of(sweep, content, encoders)
+    name = settings.name or f"{sweep.name}-{identity[:8]}"
+    folder = folder_of(settings.home, name)
+    known = _read(folder)
+    if known is not None and known["identity"] != identity:
+        raise UserError(
+            f"{settings.home} has a sweep {name!r} that asks another question: space, data, protocol or seeds differ\n"
+            f"give this one another --name, or leave --name out: names then follow the question"
+        )
+    created = time.time() if known is None else known["created"]
+    opened = Opened(
+        name, identity, sweep, settings, corpus, content, encoders, space_text, created, fresh=known is None
+    )
+    write_state(opened)
+    return opened
+
+
+def reopen(name: str, home: Path, changes: Mapping[str, Any], trials: int | None, seconds: float | None) -> Opened:
+    """A sweep as it was begun, with a larger budget where asked. Data or weights that changed since are refused."""
+    folder = folder_of(home, name)
+    known = _read(folder)
+    if known is None:
+        raise UserError(unknown_sweep(name, home))
+    settings = replace(settings_at(known["settings"], home), **changes)
+    sweep = Sweep.from_dict(known["sweep"])
+    budget = replace(sweep.budget, trials=trials or sweep.budget.trials, seconds=seconds or sweep.budget.seconds)
+    sweep = replace(sweep, budget=budget)
+    corpus, content, encoders = examine(sweep, settings)
+    identity = identity_of(sweep, content, encoders)
+    if identity != known["identity"]:
+        raise UserError(
+            f"sweep {name!r} cannot go on: its corpus or its encoders' weights are not what they were when it began\n"
+            f"bring them back, or start a new sweep with run"
+        )
+    text, created = known["space"], known["created"]
+    opened = Opened(name, identity, sweep, settings, corpus, content, encoders, text, created, fresh=False)
+    write_state(opened)
+    return opened
+
+
+def settings_at(plain: Mapping[str, Any], home: Path) -> Settings:
+    """Stored settings, for a home that may have been moved since."""
+    was = plain["home"]
+    moved = {key: plain[key].replace(f"sqlite:///{was}/", f"sqlite:///{home}/") for key in ("tracking_uri", "storage")}
+    return Settings.from_dict({**plain, **moved, "home": str(home)})
+
+
+def write_state(opened: Opened) -> None:
+    """Everything that `resume` needs, whole or not at all."""
+    state = {
+        "format": FORMAT,
+        "name": opened.name,
+        "identity": opened.identity,
+        "created": opened.created,
+        "corpus": {"id": opened.corpus.id, "content": opened.content, "clips": len(opened.corpus.clips)},
+        "encoders": {encoder: dict(facts) for encoder, facts in opened.encoders.items()},
+        "sweep": opened.sweep.to_dict(),
+        "settings": opened.settings.to_dict(),
+        "space": opened.space_text,
+    }
+    write_bytes(opened.folder / STATE, json.dumps(state, indent=1, ensure_ascii=False).encode())
+
+
+def sweeps_in(home: Path) -> tuple[str, ...]:
+    """The names of a home's sweeps, the latest first."""
+    files = sorted((home / "sweeps").glob(f"*/{STATE}"), key=lambda file: -file.stat().st_mtime)
+    return tuple(file.parent.name for file in files)
+
+
+def read_state(name: str, home: Path) -> dict[str, Any]:
+    """The stored state of a sweep; a UserError says which sweeps there are."""
+    known = _read(folder_of(home, name))
+    if known is None:
+        raise UserError(unknown_sweep(name, home))
+    return known
+
+
+def unknown_sweep(name: str, home: Path) -> str:
+    """What to say of a sweep that nobody began."""
+    there = sweeps_in(home)
+    offer = f"it has {', '.join(there[:5])}{' …' if len(there) > 5 else ''}" if there else "it has none yet"
+    return f"{home} has no sweep {name!r}\n{offer}\nstart one with: reno-sweep run --space rd_params.yaml"
+
+
+def _read(folder: Path) -> dict[str, Any] | None:
+    file = folder / STATE
+    if not file.is_file():
+        return None
+    try:
+        state: dict[str, Any] = json.loads(file.read_text())
+    except ValueError as fault:
+        raise UserError(f"{file} is damaged: {fault}\nremove that folder, or restore the file") from None
+    if state.get("format") != FORMAT:
+        raise UserError(f"{file} was written by another version of reno-sweeps (format {state.get('format')})")
+    return state

@@ -1,0 +1,99 @@
+"""What a person sees while a sweep runs: a live line on a terminal, plain lines elsewhere. On stderr alone."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+from reno_sweeps.records import FoldScore, Sweep, Trial
+from reno_sweeps.reports.summary import best_of
+
+PLAIN_EVERY = 15.0  # seconds between two plain lines while nothing ends
+
+
+class Progress:
+    """Counts what has ended; says the best so far and the time left. Silent where asked to be quiet."""
+
+    def __init__(self, sweep: Sweep, trials: Sequence[Trial], *, asked: int, quiet: bool) -> None:
+        self._sweep, self._trials, self._asked, self._quiet = sweep, trials, asked, quiet
+        self._began, self._before = time.monotonic(), self._ended()
+        self._said = (0.0, -1)
+        self._live: Any = None
+
+    def __enter__(self) -> Progress:
+        if not self._quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(self.line(), console=Console(stderr=True), refresh_per_second=4, transient=True)
+            self._live.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._live is not None:
+            self._live.__exit__(kind, error, at)
+            self._live = None
+
+    def trial(self, trial: Trial) -> None:
+        """A failed trial is said at once; everything else is in the line."""
+        if trial.state == "failed":
+            self.say(f"trial {trial.number} failed: {trial.reason}")
+        self.tick()
+
+    def beside(self, owner: str, scores: Sequence[FoldScore]) -> None:
+        """A baseline or a refit is done."""
+        self.say(f"{owner}: {len(scores)} folds trained")
+
+    def tick(self) -> None:
+        """Show where things stand, if there is something new to show."""
+        if self._quiet:
+            return
+        if self._live is not None:
+            self._live.update(self.line())
+            return
+        now, ended = time.monotonic(), self._ended()
+        if ended != self._said[1] or now - self._said[0] > PLAIN_EVERY:
+            print(self.line(), file=sys.stderr, flush=True)  # noqa: T201  # this is where progress is shown
+            self._said = (now, ended)
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+        if self._live is not None:
+            self._live.console.print(text, highlight=False)
+        elif not self._quiet:
+            print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+    def line(self) -> str:
+        """Trials done, best so far, time left."""
+        parts = [f"{self._ended()}/{self._asked} trials"]
+        parts += [f"{n} {s}" for s in ("pruned", "failed") if (n := sum(t.state == s for t in self._trials))]
+        best = best_of(self._trials, self._sweep)
+        if best is not None:
+            optimistic = " (optimistic)" if self._sweep.protocol.selection == "paper" else ""
+            metric = f"val_{self._sweep.objective.metric}"
+            parts.append(f"best {metric} {best.objective:.4f}{optimistic} (trial {best.number})")
+        left = self._left()
+        return " · ".join([*parts, f"about {left} left"] if left else parts)
+
+    def _ended(self) -> int:
+        return sum(trial.ended for trial in self._trials)
+
+    def _left(self) -> str | None:
+        done = self._ended() - self._before
+        todo = self._asked - self._ended()
+        if done < 1 or todo < 1:
+            return None
+        return span((time.monotonic() - self._began) / done * todo)
+
+
+def span(seconds: float) -> str:
+    """Seconds for people: 42 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

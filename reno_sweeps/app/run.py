@@ -1,0 +1,369 @@
+"""`run` and `resume`: from an opened sweep to its result, whatever was done of it before."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from reno_sweeps.app import interrupt, mirror
+from reno_sweeps.app.opening import Opened, encoders_in
+from reno_sweeps.app.progress import Progress
+from reno_sweeps.records import Cell, FoldScore, Key, Model, Split, Trial, UserError
+from reno_sweeps.reports import note, summary
+
+if TYPE_CHECKING:
+    from reno_sweeps.embeddings.extract import Extraction
+    from reno_sweeps.folds import Folds
+    from reno_sweeps.search.driver import Driver
+    from reno_sweeps.search.ledger import Ledger
+    from tracking.writer import Writer
+
+logger = logging.getLogger(__name__)
+
+AHEAD = 8  # `budget.ahead: auto` on a CPU
+CATCH_UP = 60.0  # seconds that MLflow has at the end; what it misses is replayed by the next resume or status
+LINEAR = {"training.lr": 1e-3, "training.weight_decay": 0.1}  # the baseline's own settings
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command ends with."""
+
+    result: dict[str, Any]
+    exit_code: int
+    messages: tuple[str, ...] = ()
+
+
+def drive(opened: Opened, *, quiet: bool = False) -> Outcome:
+    """Drive a sweep to its end, or until it is interrupted: exit codes 0, 3 (too many failed) and 130."""
+    began = time.monotonic()
+    with ExitStack() as stack:
+        try:
+            prepared = _prepare(opened, stack, quiet=quiet)
+        except (UserError, OSError):
+            opened.discard()
+            raise
+        session = _Session(opened, prepared, stack, quiet=quiet)
+        finished = session.drive()
+        return session.outcome(finished, time.monotonic() - began)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What is there before the first trial: data and folds."""
+
+    extraction: Extraction
+    folds: Folds
+    seconds: float  # of extraction
+
+
+def _prepare(opened: Opened, stack: ExitStack, *, quiet: bool) -> _Prepared:
+    """Refuse early and in the cheap order: lock, folds, MLflow's server, then the recordings."""
+    from reno_sweeps import corpora
+    from reno_sweeps.embeddings.extract import extract
+    from reno_sweeps.folds import make_splits
+    from reno_sweeps.search.lease import HomeLock
+
+    lock = stack.enter_context(HomeLock(opened.settings.home))
+    lock.take(opened.name)
+    make_splits(opened.corpus, opened.sweep.protocol)
+    reach_tracking(opened)
+    corpora.prepare(opened.corpus)
+    began = time.monotonic()
+    extraction = extract(
+        opened.corpus,
+        encoders_in(opened.sweep),
+        opened.settings.cache,
+        weights=opened.sweep.weights,
+        device=opened.settings.device,
+        skip_broken=opened.settings.skip_broken,
+        progress=None if quiet else _say_extraction(),
+        download=opened.settings.download,
+    )
+    seconds = time.monotonic() - began
+    return _Prepared(extraction, make_splits(extraction.corpus, opened.sweep.protocol), seconds)
+
+
+def reach_tracking(opened: Opened) -> None:
+    """A server that does not answer is said now, within ten seconds."""
+    if not opened.settings.tracking_uri.startswith("sqlite"):
+        from tracking.store import connect
+
+        connect(opened.settings.tracking_uri)
+
+
+def _say_extraction() -> Callable[[int, int, str], None]:
+    import sys
+
+    last = 0.0
+
+    def say(done: int, total: int, what: str) -> None:
+        nonlocal last
+        if time.monotonic() - last > 2.0 or done == total:
+            last = time.monotonic()
+            print(f"{what}: {done}/{total} clips", file=sys.stderr, flush=True)  # noqa: T201  # progress
+
+    return say
+
+
+class _Session:
+    """One driver's time with a sweep: ledger, mirror, workers; in this order they are opened and asked."""
+
+    def __init__(self, opened: Opened, prepared: _Prepared, stack: ExitStack, *, quiet: bool) -> None:
+        from reno_sweeps.search.ledger import Ledger
+
+        self._opened, self._prepared, self._stack, self._quiet = opened, prepared, stack, quiet
+        self._corpus = prepared.extraction.corpus
+        self._opened = replace(opened, corpus=self._corpus)
+        sweep = opened.sweep
+        facts = {"ahead": sweep.budget.ahead or AHEAD, "sweep": sweep.to_dict(), "identity": opened.identity}
+        self._ledger: Ledger = Ledger(
+            opened.settings.storage, opened.name, direction=sweep.objective.direction, facts=facts
+        )
+        self._ledger.take_lease(time.time())
+        stack.callback(self._ledger.end_lease)
+        folds = prepared.folds
+        self._about = mirror.About(self._opened, folds.splits, folds.kind, folds.digest, tuple(folds.messages))
+        self._writer = self._open_mirror()
+        self._progress: Progress | None = None
+        self._worked = 0.0
+
+    # --- MLflow ---
+
+    def _open_mirror(self) -> Writer:
+        from tracking.writer import Writer
+
+        settings = self._opened.settings
+        writer = Writer(settings.tracking_uri, settings.home / "artifacts", say=self._say)
+        place = writer.open_sweep(self._sweep_row("RUNNING"))
+        self._ledger.keep("experiment_id", place.experiment_id)
+        self._ledger.keep("parent_run_id", place.parent_run_id)
+        self._stack.callback(writer.close, 1.0)
+        for row in self._rows():  # what an earlier driver could not write any more
+            writer.write(row)
+        return writer
+
+    def _rows(self) -> list[Any]:
+        return rows(self._opened, self._ledger.trials, self._ledger.facts)
+
+    def _sweep_row(self, status: str, ended: float | None = None) -> Any:
+        trials, facts = self._ledger.trials, self._ledger.facts
+        text = note.note(
+            self._opened.sweep,
+            self._summary(),
+            synthetic=self._corpus.synthetic,
+            messages=self._prepared.folds.messages,
+        )
+        return mirror.sweep_row(self._about, trials, status=status, note=text, ended=ended, facts=facts)
+
+    def _say(self, text: str) -> None:
+        logger.warning(text)
+
+    # --- listening to the driver ---
+
+    def trial(self, trial: Trial) -> None:
+        """Stored already: show it."""
+        self._writer.write(mirror.trial_row(trial, self._opened.sweep))
+        if trial.ended:
+            self._writer.update_sweep(self._sweep_row("RUNNING"))
+        if self._progress is not None:
+            self._progress.trial(trial)
+
+    def beside(self, owner: str, scores: Sequence[FoldScore]) -> None:
+        """Stored already: show it."""
+        if self._progress is not None:
+            self._progress.beside(owner, scores)
+
+    def tick(self) -> None:
+        """Show where things stand."""
+        if self._progress is not None:
+            self._progress.tick()
+
+    # --- driving ---
+
+    def drive(self) -> bool:
+        """Search, then baselines and the refit; False: interrupted."""
+        from reno_sweeps.search.plan import Plan
+
+        plan = Plan(
+            self._opened.sweep,
+            self._prepared.folds.splits,
+            self._opened.folder,
+            ahead=self._ledger.facts["ahead"],
+            cohort=self._opened.settings.cohort or 1,
+        )
+        if self._ledger.facts.get("done") == self._opened.sweep.budget.trials:
+            return True
+        began = time.monotonic()
+        with interrupt.catching() as caught:
+            finished = self._drive(plan, caught.is_set)
+        self._worked = time.monotonic() - began
+        if finished:
+            self._ledger.keep("done", self._opened.sweep.budget.trials)
+        return finished
+
+    def _drive(self, plan: Any, interrupted: Callable[[], bool]) -> bool:
+        from reno_sweeps.search import _ray_environment
+
+        settings = self._opened.settings
+        _ray_environment.prepare(settings.ray_address)
+        from reno_sweeps.search.dispatch import Dispatcher
+        from reno_sweeps.search.driver import Driver
+
+        with Dispatcher(
+            self._data(), address=settings.ray_address, device=settings.device, gpus=settings.gpus
+        ) as workers:
+            driver = Driver(plan, self._ledger, workers, self, interrupted=interrupted)
+            self._ledger.keep("asked", driver.asked)
+            trials = self._ledger.trials
+            sweep = self._opened.sweep
+            with Progress(sweep, trials, asked=driver.asked, quiet=self._quiet) as self._progress:
+                self._progress.say(
+                    f"sweep {self._opened.name}: {workers.share.workers} workers on {workers.share.device}"
+                )
+                return driver.search() and self._finish(driver, plan)
+
+    def _data(self) -> Any:
+        import numpy as np
+
+        from reno_sweeps.training.data import Data
+
+        classes = self._corpus.classes
+        labels = np.array([classes.index(clip.label) for clip in self._corpus.clips], dtype=np.int64)
+        return Data(self._prepared.extraction.arrays, labels, classes)
+
+    def _finish(self, driver: Driver, plan: Any) -> bool:
+        """Baselines on the same folds and the winner's refit, outside the budget."""
+        best = driver.best()
+        if best is None:
+            return True
+        if self._opened.settings.baselines:
+            cell = self._opened.sweep.cells[best.cell]
+            if driver.train("baseline linear", linear_models(plan, cell)) is None:
+                return not driver.was_interrupted
+            self._ledger.keep("majority", self._majority())
+        if self._opened.sweep.protocol.selection != "paper":
+            owner = f"refit {best.number}"
+            if driver.train(owner, refit_models(plan, best, owner)) is None:
+                return not driver.was_interrupted
+        return True
+
+    def _majority(self) -> dict[str, Any]:
+        """Always the most frequent class of the training part: what anyone gets without listening."""
+        import numpy as np
+
+        from reno_sweeps.metrics import score
+
+        data = self._data()
+        found: dict[str, list[float]] = {metric: [] for metric in summary.TEST}
+        for split in self._prepared.folds.splits:
+            frequent = np.bincount(data.labels[list(split.train)], minlength=len(data.classes)).argmax()
+            guess = np.zeros((len(split.test), len(data.classes)))
+            guess[:, frequent] = 1.0
+            scored = score(guess, data.labels[list(split.test)], len(data.classes))
+            for metric, folds in found.items():
+                folds.append(float(getattr(scored, metric)))
+        return {metric: {**summary.spread(folds), "folds": folds} for metric, folds in found.items()}
+
+    # --- the end ---
+
+    def outcome(self, finished: bool, seconds: float) -> Outcome:
+        """Bring MLflow up to date, and say what there is."""
+        now = time.time()
+        for row in self._rows():
+            self._writer.write(row)
+        self._writer.drain(CATCH_UP)
+        ids = {f"trial {t.number:04d}": self._writer.run_id(f"trial {t.number:04d}") for t in self._ledger.trials}
+        self._ledger.keep(summary.FORMER, ids)
+        self._keep_seconds(seconds)
+        self._writer.update_sweep(self._sweep_row("FINISHED" if finished else "KILLED", ended=now))
+        behind = self._writer.drain(CATCH_UP)
+        messages = []
+        if behind:
+            messages.append(
+                f"MLflow is {behind} runs behind; `reno-sweep resume {self._opened.name}` brings it up to date"
+            )
+        result = self._summary()
+        if not finished:
+            return Outcome(result, 130, (*messages, f"interrupted; go on with: reno-sweep resume {self._opened.name}"))
+        failed, limit = result["trials"]["failed"], self._opened.settings.max_failed
+        if failed > limit:
+            messages.append(f"{failed} trials failed (--max-failed {limit}); their reasons are in MLflow and in status")
+        return Outcome(result, 3 if failed > limit else 0, tuple(messages))
+
+    def _keep_seconds(self, seconds: float) -> None:
+        known = self._ledger.facts.get("seconds", {})
+        new = {
+            "total": seconds,
+            "embedding": self._prepared.seconds,
+            "training": self._worked,
+            "tracking_wait": self._writer.waited_seconds,
+        }
+        self._ledger.keep("seconds", {name: round(known.get(name, 0.0) + value, 3) for name, value in new.items()})
+
+    def _summary(self) -> dict[str, Any]:
+        facts = self._ledger.facts
+        asked = facts.get("asked") or self._opened.sweep.budget.trials * len(self._opened.sweep.cells)
+        return summary.summarise(
+            self._opened.sweep, self._ledger.trials, facts, asked=asked, place=place(self._opened, facts)
+        )
+
+
+def place(opened: Opened, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a sweep and its mirror are found."""
+    return {
+        "sweep": opened.name,
+        "experiment_id": facts.get("experiment_id"),
+        "parent_run_id": facts.get("parent_run_id"),
+        "tracking_uri": opened.settings.tracking_uri,
+        "storage": opened.settings.storage,
+        "corpus": opened.corpus.id,
+    }
+
+
+def rows(opened: Opened, trials: Sequence[Trial], facts: Mapping[str, Any]) -> list[Any]:
+    """Every run below the parent, from what is stored."""
+    sweep = opened.sweep
+    found = [mirror.trial_row(trial, sweep) for trial in trials if trial.started is not None]
+    best = summary.best_of(trials, sweep)
+    linear = summary.extras(facts, "baseline linear")
+    if linear:
+        found += mirror.extra_rows("baselines", "linear", linear, sweep, LINEAR)
+    if best is not None and facts.get("done"):
+        refit = summary.extras(facts, f"refit {best.number}")
+        if refit:
+            found += mirror.extra_rows("refit", f"trial {best.number:04d}", refit, sweep, best.proposal)
+        found += mirror.winner_rows(best, sweep)
+    return found
+
+
+def linear_models(plan: Any, cell: Cell) -> list[Model]:
+    """The linear baseline on a cell's encoders, fold by fold."""
+    from reno_sweeps.training.configuration import resolve
+
+    values = resolve("linear", LINEAR, {})
+    return [
+        Model(Key("baseline linear", *place), "linear", cell.encoders, values, plan.seed(*place), split)
+        for place, split in _placed(plan)
+    ]
+
+
+def refit_models(plan: Any, best: Trial, owner: str) -> list[Model]:
+    """The winner on training and validation parts together, for the median of its best epochs."""
+    from reno_sweeps.folds import refit_split
+
+    epochs = max(1, round(median(score.best_epoch for score in best.scores)))
+    models = plan.models(best)
+    return [
+        replace(model, key=replace(model.key, owner=owner), split=refit_split(model.split), epochs=epochs)
+        for model in models
+    ]
+
+
+def _placed(plan: Any) -> list[tuple[tuple[int, int], Split]]:
+    return [(plan.place(index), split) for index, split in enumerate(plan.splits)]

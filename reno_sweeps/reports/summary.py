@@ -1,0 +1,121 @@
+"""A sweep's results in numbers: the object that `run --json` prints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+from reno_sweeps.records import FoldScore, Sweep, Trial
+
+TEST = ("accuracy", "macro_f1", "uar")  # what is reported of test folds, beside cross_entropy in the tables
+FORMER = "mlflow_runs"  # fact: key of a run → its id
+
+
+def spread(values: Sequence[float]) -> dict[str, float | None]:
+    """Mean and standard deviation over folds (n − 1 below the root; None for a single fold)."""
+    return {"mean": fmean(values), "std": stdev(values) if len(values) > 1 else None}
+
+
+def metric_over_folds(scores: Sequence[FoldScore], part: str, metric: str) -> list[float]:
+    """A metric of the validation or test part, fold by fold."""
+    return [getattr(score, part)[metric] for score in scores if metric in getattr(score, part)]
+
+
+def tested(scores: Sequence[FoldScore]) -> dict[str, Any]:
+    """Test metrics with their folds."""
+    found = {}
+    for metric in TEST:
+        folds = metric_over_folds(scores, "test", metric)
+        if folds:
+            found[metric] = {**spread(folds), "folds": folds}
+    return found
+
+
+def best_of(trials: Sequence[Trial], sweep: Sweep) -> Trial | None:
+    """The complete trial with the best objective, the earliest of equals."""
+    sign = -1 if sweep.objective.direction == "maximize" else 1
+    done = [trial for trial in trials if trial.state == "complete" and trial.objective is not None]
+    return min(done, key=lambda t: (sign * (t.objective or 0.0), t.number), default=None)
+
+
+def counts(trials: Sequence[Trial], asked: int) -> dict[str, int]:
+    """How many were asked for, and how those that ended did."""
+    states = [trial.state for trial in trials]
+    return {"asked": asked, **{state: states.count(state) for state in ("complete", "pruned", "failed")}}
+
+
+def extras(facts: Mapping[str, Any], owner: str) -> tuple[FoldScore, ...]:
+    """The stored scores of a baseline or a refit, in the order of the folds."""
+    prefix = f"extra:{owner}:"
+    found = [FoldScore.from_dict(v) for k, v in facts.items() if k.startswith(prefix) and v is not None]
+    return tuple(sorted(found, key=lambda s: (s.repeat, s.fold)))
+
+
+def describe_best(trial: Trial, sweep: Sweep, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The best trial as `run --json` shows it."""
+    validation = {m: spread(metric_over_folds(trial.scores, "validation", m)) for m in (*TEST, "cross_entropy")}
+    refit = extras(facts, f"refit {trial.number}")
+    shown: dict[str, Any] = {
+        "number": trial.number,
+        "run_id": facts.get(FORMER, {}).get(f"trial {trial.number:04d}"),
+        "params": {**sweep.fixed, **trial.proposal},
+        "objective": trial.objective,
+        "val": validation,
+        "test": tested(trial.scores),
+    }
+    if refit:
+        shown["test_refit"] = tested(refit)
+    return shown
+
+
+def summarise(
+    sweep: Sweep, trials: Sequence[Trial], facts: Mapping[str, Any], *, asked: int, place: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The whole object. `place` says where things are: sweep, experiment_id, parent_run_id, tracking_uri, …"""
+    best = best_of(trials, sweep)
+    cell = sweep.cells[best.cell if best else 0]
+    summary: dict[str, Any] = {
+        **place,
+        "encoders": list(cell.encoders),
+        "head": cell.head,
+        "selection": sweep.protocol.selection,
+        "folds": sweep.protocol.n_folds,
+        "repeats": sweep.protocol.repeats,
+        "trials": counts(trials, asked),
+        "best": None if best is None else describe_best(best, sweep, facts),
+        "baselines": _baselines(facts),
+        "seconds": facts.get("seconds", {}),
+    }
+    if sweep.protocol.selection == "paper":
+        summary["optimistic"] = True  # the test fold stopped the training and selected: said beside every figure
+    if len(sweep.cells) > 1:
+        summary["cells"] = [_cell(i, sweep, trials, facts) for i in range(len(sweep.cells))]
+    return finite(summary)
+
+
+def _baselines(facts: Mapping[str, Any]) -> dict[str, Any]:
+    found = {}
+    linear = extras(facts, "baseline linear")
+    if linear:
+        found["linear"] = {"test": tested(linear)}
+    if facts.get("majority"):
+        found["majority"] = {"test": facts["majority"]}
+    return found
+
+
+def _cell(index: int, sweep: Sweep, trials: Sequence[Trial], facts: Mapping[str, Any]) -> dict[str, Any]:
+    mine = [trial for trial in trials if trial.cell == index]
+    best, cell = best_of(mine, sweep), sweep.cells[index]
+    shown = None if best is None else describe_best(best, sweep, facts)
+    return {"head": cell.head, "encoders": list(cell.encoders), "trials": len(mine), "best": shown}
+
+
+def finite(value: Any) -> Any:
+    """The same with NaN and infinities as None: JSON has neither."""
+    if isinstance(value, Mapping):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

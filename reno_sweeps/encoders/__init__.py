@@ -1,1 +1,5 @@
-"""One file per family of encoders."""
+"""One file per family of frozen encoders; each id is a row of facts. Importing this imports nothing heavy."""
+
+from reno_sweeps.encoders._open import encoder_facts as encoder_facts
+from reno_sweeps.encoders._open import list_encoders as list_encoders
+from reno_sweeps.encoders._open import load_encoder as load_encoder

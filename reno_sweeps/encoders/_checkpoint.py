@@ -1,0 +1,123 @@
+"""What a speech checkpoint's folder says of itself, read from its JSON files: no weights are loaded."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reno_sweeps.encoders._facts import RATE
+from reno_sweeps.records import UserError
+
+FAMILIES = "WavLM, wav2vec 2.0, HuBERT, UniSpeech(-SAT), data2vec-audio, SEW"  # they hear the waveform itself
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An id taken apart: 'hf:owner/name@layer=9@normalize=no'."""
+
+    base: str  # without its options
+    layer: int | None = None  # hidden layer; None: the last
+    normalize: bool | None = None  # None: as the checkpoint says
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A folder that can be loaded, and what it gives."""
+
+    folder: Path
+    layer: int | None
+    normalize: bool  # each clip to mean 0, variance 1 before the encoder hears it
+    dim: int
+    shortest: int  # samples: the receptive field of one frame
+
+
+def parse(name: str) -> Asked:
+    """The id's base and options; a UserError for options that do not exist."""
+    base, *options = name.split("@")
+    chosen: dict[str, Any] = {}
+    for option in options:
+        if found := re.fullmatch(r"layer=(\d+)", option):
+            chosen["layer"] = int(found[1])
+        elif found := re.fullmatch(r"normalize=(yes|no)", option):
+            chosen["normalize"] = found[1] == "yes"
+        elif "=" not in option and not chosen:  # a folder's name may hold the sign
+            base = f"{base}@{option}"
+        else:
+            raise UserError(f"encoder {name}: no option @{option}; on offer: @layer=N, @normalize=yes, @normalize=no")
+    return Asked(base, **chosen)
+
+
+def inspect(name: str, asked: Asked, folder: Path) -> Checkpoint:
+    """The checkpoint in `folder`; a UserError where it is none that hears a waveform, or lacks what was asked."""
+    config = _config(name, folder)
+    layers = int(config["num_hidden_layers"])
+    if asked.layer is not None and asked.layer > layers:
+        raise UserError(f"encoder {name}: no layer {asked.layer}; on offer: @layer=0 to @layer={layers}, the last")
+    if not any(folder.glob("*.safetensors")):
+        raise UserError(
+            f"encoder {name}: {folder} holds no .safetensors file\n"
+            "save the model again with save_pretrained (transformers 5 or newer); .bin files are not loaded"
+        )
+    return Checkpoint(
+        folder, asked.layer, _normalize(name, asked, folder), _dim(config, asked.layer), _shortest(config)
+    )
+
+
+def _config(name: str, folder: Path) -> dict[str, Any]:
+    if not (folder / "config.json").is_file():
+        found = "holds no config.json" if folder.is_dir() else "is not there"
+        raise UserError(
+            f"encoder {name}: the folder {folder} {found}\ngive one that transformers' save_pretrained wrote"
+        )
+    config = _json(name, folder / "config.json")
+    if not {"conv_kernel", "conv_stride", "hidden_size", "num_hidden_layers"} <= config.keys():
+        kind = config.get("model_type", "unknown")
+        raise UserError(f"encoder {name}: a {kind} model does not hear a waveform\non offer: {FAMILIES}")
+    if config.get("is_encoder_decoder"):
+        raise UserError(f"encoder {name}: an encoder with a decoder has no one hidden state\non offer: {FAMILIES}")
+    return config
+
+
+def _normalize(name: str, asked: Asked, folder: Path) -> bool:
+    """As asked, else as the checkpoint's own feature extractor does it."""
+    if asked.normalize is not None:
+        return asked.normalize
+    for file, inside in (("preprocessor_config.json", None), ("processor_config.json", "feature_extractor")):
+        if not (folder / file).is_file():
+            continue
+        said = _json(name, folder / file)
+        said = said if inside is None else said.get(inside) or {}
+        if said and said.get("sampling_rate", RATE) != RATE:
+            raise UserError(f"encoder {name}: made for {said['sampling_rate']} samples a second; on offer: {RATE}")
+        if said:
+            return bool(said.get("do_normalize", True))  # True: the default of Wav2Vec2FeatureExtractor
+    raise UserError(
+        f"encoder {name}: {folder} holds no preprocessor_config.json\n"
+        f"say whether clips are normalised to mean 0, variance 1: {name}@normalize=yes or {name}@normalize=no"
+    )
+
+
+def _dim(config: dict[str, Any], layer: int | None) -> int:
+    adapted = config.get("add_adapter") and layer is None  # an adapter sits behind the last layer only
+    return int(config.get("output_hidden_size") or config["hidden_size"]) if adapted else int(config["hidden_size"])
+
+
+def _shortest(config: dict[str, Any]) -> int:
+    """Samples that give one frame; SEW squeezes several frames into one before its layers."""
+    samples = int(config.get("squeeze_factor", 1))
+    for kernel, stride in zip(reversed(config["conv_kernel"]), reversed(config["conv_stride"]), strict=True):
+        samples = (samples - 1) * int(stride) + int(kernel)
+    return samples
+
+
+def _json(name: str, file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as fault:
+        raise UserError(f"encoder {name}: {file} is not JSON ({fault})") from fault
+    if not isinstance(content, dict):
+        raise UserError(f"encoder {name}: {file} is not a JSON object")
+    return content

@@ -1,0 +1,51 @@
+"""Small checkpoints with random weights, saved as transformers saves them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TINY = {
+    "hidden_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "conv_dim": (16, 16, 16),
+    "conv_kernel": (10, 8, 4),
+    "conv_stride": (5, 4, 2),
+    "num_feat_extract_layers": 3,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+}
+
+
+def save_checkpoint(folder: Path, kind: str = "WavLM", normalize: bool | None = True, **config: Any) -> Path:
+    """A tiny model of a family; `normalize` None writes no preprocessor_config.json."""
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    model = getattr(transformers, f"{kind}Model")(getattr(transformers, f"{kind}Config")(**{**TINY, **config}))
+    model.save_pretrained(folder)
+    if normalize is not None:
+        said = {
+            "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+            "sampling_rate": 16_000,
+            "do_normalize": normalize,
+        }
+        (folder / "preprocessor_config.json").write_text(json.dumps(said))
+    return folder
+
+
+@pytest.fixture(scope="session", name="save_checkpoint")
+def _save_checkpoint() -> Callable[..., Path]:
+    return save_checkpoint
+
+
+@pytest.fixture(scope="session")
+def wavlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_checkpoint(tmp_path_factory.mktemp("wavlm"))

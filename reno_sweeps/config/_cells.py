@@ -38,16 +38,18 @@ def cells(document: Document, shape: SpaceShape, searched: dict[str, Categorical
         heads = [str(head) for head in searched["head"].values]
         place: Place = ("search", "head", "choices")
     else:
-        heads = [shape.head] if isinstance(shape.head, str) else shape.head or [DEFAULT_HEAD]
+        asked = DEFAULT_HEAD if shape.head is None else shape.head
+        heads = [asked] if isinstance(asked, str) else asked
         place = ("head",)
     for head in heads:
         _known_head(document, place, head)
     if "encoders" in searched:
         return _on_searched(document, heads, searched)
     if "head" in searched:
+        shared = encoders or max(map(_default, heads), key=len)
         for head in heads:
-            _fit(document, place, head, encoders or _default(head))
-        return (Cell(heads[0], tuple(encoders or _default(heads[0]))),)
+            _fit(document, place, head, shared)
+        return (Cell(heads[0], tuple(shared)),)
     return _of_heads(document, heads, encoders, several=isinstance(shape.head, list))
 
 
@@ -56,7 +58,7 @@ def _of_heads(document: Document, heads: list[str], encoders: list[str] | None, 
         raise document.error(("head",), "head is an empty list", f"Heads: {', '.join(catalogue.names('heads'))}")
     found: list[Cell] = []
     for head in heads:
-        own = encoders or _default(head)
+        own = encoders or (list(DEFAULT_ENCODERS) if several else _default(head))
         if several and len(own) not in encoders_of(head) and 1 in encoders_of(head):
             found += [Cell(head, (encoder,)) for encoder in own]  # `head: [fcn, reno]`: a cell for each encoder
             continue

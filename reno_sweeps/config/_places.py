@@ -60,8 +60,12 @@ def text_of(path: Path, name: str) -> str:
 
 
 def corpus_place(corpus: str, bases: tuple[Path, ...]) -> str:
-    """A corpus as it is kept: the id of a known one, else an existing path made absolute, else as it is."""
-    return corpus if corpus in catalogue.names("corpora") else absolute(corpus, bases)
+    """A corpus as it is kept: the id of a known one, else an existing path made absolute, else as it is.
+
+    A folder may carry `@speaker=REGEX`.
+    """
+    asked, mark, speaker = corpus.partition("@speaker=")
+    return corpus if asked in catalogue.names("corpora") else absolute(asked, bases) + mark + speaker
 
 
 def encoder_place(encoder: str, bases: tuple[Path, ...]) -> str:

@@ -46,8 +46,9 @@ def _file_rows(sweep: Sweep) -> list[Row]:
         values["time"] = values.get("seconds")
         for key, info in shape.model_fields.items():
             default = "" if info.default is None else spell(info.default)
-            here = "" if values[key] is None else spell(values[key])
-            rows.append(_row(f"{section}.{key}", _kind(info.default), default, here, str(info.description)))
+            here = default if values[key] is None else spell(values[key])
+            kind = "text" if default == "" or isinstance(info.default, str) else type(info.default).__name__
+            rows.append(_row(f"{section}.{key}", kind, default, here, str(info.description)))
     return rows
 
 
@@ -94,10 +95,6 @@ def _parameter_rows(sweep: Sweep) -> list[Row]:
 
 def _row(name: str, kind: str, default: str, here: str, about: str, *, searched: bool = False) -> Row:
     return Row(name, kind, default, here, searched, "", about)
-
-
-def _kind(default: Any) -> str:
-    return "text" if default is None or isinstance(default, str) else type(default).__name__
 
 
 def span(distribution: Distribution) -> str:

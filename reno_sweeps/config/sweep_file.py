@@ -111,8 +111,9 @@ def _weights(
     used = {encoder for encoders in (*choices, *(cell.encoders for cell in cells)) for encoder in encoders}
     known = used | {encoder.partition("@")[0] for encoder in used}
     found = {}
-    for encoder, path in shape.weights.items():
-        place: Place = ("weights", encoder)
+    for asked, path in shape.weights.items():
+        place: Place = ("weights", asked)
+        encoder = _places.encoder_place(asked, _cells.bases(document, place, folder))
         replaced = ("encoders",) in document.given and place not in document.given  # the file's, for other encoders
         if encoder not in known and not replaced:
             what = f"weights of {encoder!r}, which is not asked for{nearest(encoder, sorted(known))}"

@@ -46,7 +46,7 @@ def dense(weights: Weights, name: str, x: Tensor) -> Tensor:
     """Linear layer: x [models, …, inputs] → [models, …, outputs]."""
     weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
     flat = x.reshape(x.shape[0], -1, x.shape[-1])
-    return torch.baddbmm(bias[:, None], flat, weight.transpose(1, 2)).view(*x.shape[:-1], -1)
+    return torch.baddbmm(bias[:, None], flat, weight).view(*x.shape[:-1], -1)
 
 
 def attend(weights: Weights, name: str, x: Tensor, heads: int, drop: Dropout) -> Tensor:
@@ -95,7 +95,7 @@ def _convolve(weights: Weights, name: str, x: Tensor) -> Tensor:
     models, batch, n, inputs = x.shape
     padded = functional.pad(x, (0, 0, 1, 1)).view(models, batch, (n + 2) * inputs)
     neighbours = padded.unfold(-1, 3 * inputs, inputs).reshape(models, batch * n, 3 * inputs)
-    taps = weights[f"{name}.weight"].permute(0, 3, 2, 1).reshape(models, 3 * inputs, -1)  # [models, 3·inputs, outputs]
+    taps = weights[f"{name}.weight"].flatten(1, 2)  # [models, 3·inputs, outputs]
     return torch.bmm(neighbours, taps).view(models, batch, n, -1)
 
 

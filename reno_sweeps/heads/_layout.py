@@ -35,22 +35,22 @@ def parameter_count(layout: Layout) -> int:
 
 
 def dense(name: str, inputs: int, outputs: int) -> dict[str, Entry]:
-    """torch.nn.Linear."""
+    """torch.nn.Linear, its weight transposed: gradients of [inputs, outputs] come out contiguous."""
     bound = 1 / math.sqrt(inputs)
-    return {f"{name}.weight": Entry((outputs, inputs), bound), f"{name}.bias": Entry((outputs,), bound)}
+    return {f"{name}.weight": Entry((inputs, outputs), bound), f"{name}.bias": Entry((outputs,), bound)}
 
 
 def conv(name: str, inputs: int, outputs: int) -> dict[str, Entry]:
-    """torch.nn.Conv1d with three taps."""
+    """torch.nn.Conv1d with three taps, its weight as [taps, inputs, outputs]."""
     bound = 1 / math.sqrt(3 * inputs)
-    return {f"{name}.weight": Entry((outputs, inputs, 3), bound), f"{name}.bias": Entry((outputs,), bound)}
+    return {f"{name}.weight": Entry((3, inputs, outputs), bound), f"{name}.bias": Entry((outputs,), bound)}
 
 
 def attention(name: str, width: int) -> dict[str, Entry]:
     """torch.nn.MultiheadAttention and the LayerNorm after its residual."""
     xavier = math.sqrt(6 / (width + 3 * width))  # over the stacked query, key and value, as torch draws them
     return {
-        f"{name}.inner.weight": Entry((3 * width, width), xavier),
+        f"{name}.inner.weight": Entry((width, 3 * width), xavier),
         f"{name}.inner.bias": Entry((3 * width,)),
         f"{name}.outer.weight": Entry((width, width), 1 / math.sqrt(width)),
         f"{name}.outer.bias": Entry((width,)),

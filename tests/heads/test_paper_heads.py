@@ -101,7 +101,7 @@ def named_as_ours(reference: nn.Module) -> dict[str, Tensor]:
     for name, weight in reference.state_dict().items():
         for theirs, own in RENAMES.items():
             name = name.replace(theirs, own)  # noqa: PLW2901
-        ours[name] = weight[None]
+        ours[name] = weight.permute(*reversed(range(weight.dim())))[None].contiguous()  # ours: inputs before outputs
     return ours
 
 
@@ -141,7 +141,9 @@ def test_same_weights_give_the_logits_and_gradients_of_plain_torch(case):
     theirs = reference(*inputs)
     ours.square().sum().backward()
     theirs.square().sum().backward()
-    gradients = dict(zip(weights, (p.grad for p in reference.parameters()), strict=True))
+    gradients = {
+        n: p.grad.permute(*reversed(range(p.dim()))) for n, p in zip(weights, reference.parameters(), strict=True)
+    }
 
     assert set(weights) == set(module.layout(params, dims, 6))
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
@@ -152,7 +154,9 @@ def test_fcn_is_its_two_dense_layers():
     torch.manual_seed(0)
     reference = Classifier(33, 6).double()
     names = ["classifier.0.", "classifier.1.", "classifier.2."]
-    weights = {names[int(n[0]) // 2] + n[2:]: w[None] for n, w in reference.state_dict().items()}
+    weights = {
+        names[int(n[0]) // 2] + n[2:]: (w.T if w.dim() == 2 else w)[None] for n, w in reference.state_dict().items()
+    }
     module = catalogue.load("heads", "fcn")
     x = torch.randn(4, 33, dtype=torch.float64)
 

@@ -1,0 +1,174 @@
+"""A trained model as a folder, weights.safetensors and model.json, and back: whole or not at all, no pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load as read_tensors
+from safetensors.torch import save as tensor_bytes
+from torch import Tensor
+
+from reno_sweeps import catalogue, space
+from reno_sweeps.records import UserError
+from reno_sweeps.space import Value
+from reno_sweeps.training import predict
+from reno_sweeps.training.data import Scale
+
+VERSION = 1  # of the folder's layout
+WEIGHTS, FACTS = "weights.safetensors", "model.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedModel:
+    """A trained head, ready to answer: `encoders` are their facts, each with its 'id', in the head's order."""
+
+    head: str
+    values: Mapping[str, Value]
+    encoders: tuple[Mapping[str, Any], ...]
+    classes: tuple[str, ...]
+    dims: tuple[int, ...]
+    weights: Mapping[str, Tensor]  # [1, *shape]
+    scales: tuple[Scale | None, ...]  # each encoder's standardisation
+    extra: Mapping[str, Any]
+
+    def probabilities(self, embeddings: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """[n, classes] of clips, from their embeddings by encoder id, float32 [n, D]."""
+        inputs = [torch.from_numpy(np.array(embeddings[facts["id"]], np.float32)) for facts in self.encoders]
+        for x, dim, facts in zip(inputs, self.dims, self.encoders, strict=True):
+            if x.dim() != 2 or x.shape[1] != dim:
+                raise UserError(f"embeddings of {facts['id']} have shape {tuple(x.shape)}; the model takes [n, {dim}]")
+        if not len(inputs[0]):
+            return np.zeros((0, len(self.classes)), np.float32)
+        head = catalogue.load("heads", self.head)
+        dtype = next(iter(self.weights.values())).dtype
+
+        def batch(rows: Tensor) -> tuple[Tensor, ...]:
+            return predict.standardised(inputs, self.scales, rows, dtype)
+
+        params = space.build(head.Params, self.values)
+        rows = torch.arange(len(inputs[0]))
+        return predict.probabilities(predict.logits(head, params, self.weights, batch, rows))
+
+
+# --- writing ------------------------------------------------------------------------------------------------
+
+
+def save(
+    folder: Path,
+    *,
+    weights: Mapping[str, NDArray[Any]],
+    head: str,
+    values: Mapping[str, Value],
+    encoders: Sequence[Mapping[str, Any]],
+    classes: Sequence[str],
+    dims: Sequence[int],
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a model; `weights` are a FoldResult's. A folder of that name is replaced. OSError leaves what was there."""
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(w)) for name, w in weights.items()}
+    stored = tensor_bytes(tensors)
+    facts = {
+        "version": VERSION,
+        "head": head,
+        "values": dict(values),
+        "encoders": [dict(e) for e in encoders],
+        "classes": list(classes),
+        "dims": list(dims),
+        "sha256": {WEIGHTS: hashlib.sha256(stored).hexdigest()},
+        "extra": dict(extra or {}),
+    }
+    text = json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    _publish(Path(folder), {WEIGHTS: stored, FACTS: text.encode()})
+
+
+def _publish(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files aside and give the folder its name last, so that nobody ever sees half a model."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside, former = (folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.{what}") for what in ("new", "old"))
+    try:
+        aside.mkdir()
+        for name, content in files.items():
+            with (aside / name).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        if folder.exists():
+            folder.rename(former)  # a folder with files in it cannot be renamed over
+        aside.rename(folder)
+    except OSError:
+        if former.exists() and not folder.exists():
+            former.rename(folder)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    shutil.rmtree(former, ignore_errors=True)
+
+
+# --- reading ------------------------------------------------------------------------------------------------
+
+
+def load(folder: Path) -> ExportedModel:
+    """Read a model that `save` wrote. UserError where it is none, damaged, or of a version we do not know."""
+    facts = _facts(Path(folder))
+    stored = _bytes(Path(folder), WEIGHTS)
+    if hashlib.sha256(stored).hexdigest() != facts["sha256"][WEIGHTS]:
+        raise _damaged(folder, f"{WEIGHTS} is not the file that {FACTS} describes")
+    tensors = read_tensors(stored)
+    positions = range(len(facts["encoders"]))
+    return ExportedModel(
+        head=facts["head"],
+        values=facts["values"],
+        encoders=tuple(facts["encoders"]),
+        classes=tuple(facts["classes"]),
+        dims=tuple(facts["dims"]),
+        weights={name: w[None] for name, w in tensors.items() if not name.startswith("standardize.")},
+        scales=tuple(_scale(tensors, position) for position in positions),
+        extra=facts["extra"],
+    )
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    try:
+        facts: dict[str, Any] = json.loads(_bytes(folder, FACTS))
+    except ValueError as problem:
+        raise _damaged(folder, f"{FACTS} is no JSON: {problem}") from problem
+    version = facts.get("version") if isinstance(facts, dict) else None
+    if version != VERSION:
+        raise UserError(
+            f"model folder {folder} has version {version}; this reno-sweeps reads version {VERSION}\n"
+            "use the reno-sweeps that wrote it, or register the model again"
+        )
+    missing = {"head", "values", "encoders", "classes", "dims", "sha256", "extra"} - set(facts)
+    if missing:
+        raise _damaged(folder, f"{FACTS} lacks {', '.join(sorted(missing))}")
+    return facts
+
+
+def _bytes(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as problem:
+        raise UserError(
+            f"{folder} is no model folder: it has no {name}\n"
+            f"a model folder holds {FACTS} and {WEIGHTS}, as `reno-sweep register` writes it"
+        ) from problem
+
+
+def _damaged(folder: Path, why: str) -> UserError:
+    return UserError(f"model folder {folder} is damaged: {why}\ncopy it again, or register the model again")
+
+
+def _scale(tensors: Mapping[str, Tensor], position: int) -> Scale | None:
+    mean = tensors.get(f"standardize.{position}.mean")
+    return None if mean is None else Scale(mean, tensors[f"standardize.{position}.std"])

@@ -203,22 +203,21 @@ def distribution(document: Document, path: Path, plain: dict[str, Any]) -> Distr
 
 
 def _first(document: Document, base: Path, shape: type[BaseModel], problem: ValidationError) -> UserError:
-    faults = [(_known(document, (*base, *fault["loc"])), fault) for fault in problem.errors(include_url=False)]
+    faults = [(_known(document, (*base, *f["loc"]), str(f["type"])), f) for f in problem.errors(include_url=False)]
     path, fault = min(faults, key=lambda f: (document.lines.get(f[0], 0), len(f[0])))  # the topmost in the file
     what, offer = _words(path, fault, _keys(shape, path[len(base) : -1]))
     more = f"{len(faults) - 1} more to mend after it" if len({p for p, _ in faults}) > 1 else ""
     return document.error(path, what, offer, more)
 
 
-def _known(document: Document, loc: Path) -> Path:
-    """Without the names of a union's members, which pydantic adds at the end."""
+def _known(document: Document, loc: Path, kind: str) -> Path:
+    """The place in the file: without the names of a union's members, which pydantic adds at the end."""
     node: Any = document.content
     for depth, key in enumerate(loc):
         try:
             node = node[key]
         except (KeyError, IndexError, TypeError):
-            missing = depth == len(loc) - 1 and isinstance(node, dict)
-            return loc if missing else loc[:depth]
+            return loc if kind == "missing" else loc[:depth]
     return loc
 
 
@@ -260,7 +259,7 @@ def _show(value: object) -> str:
 def _keys(shape: Any, path: Path) -> list[str]:
     """The keys that are known at `path` below a shape."""
     for key in path:
+        known = getattr(shape, "model_fields", {})
         if isinstance(key, str):
-            annotation = shape.model_fields[key].annotation if key in shape.model_fields else None
-            shape = CellShape if key == "cells" else annotation
+            shape = CellShape if key == "cells" else known[key].annotation if key in known else None
     return list(getattr(shape, "model_fields", {}))

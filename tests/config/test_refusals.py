@@ -133,13 +133,15 @@ WRONG = {  # claim: (text, line, words that the answer has)
         ["did you mean trunk.kind?"],
     ),
     "a condition that never holds": (
-        "search:\n  trunk.positions: {type: int, low: 4, high: 8, when: {trunk.kind: conv}}\nfixed: {trunk.kind: linear}",
-        2,
+        "fixed: {trunk.kind: linear}\nsearch:\n  align.width: {type: int, low: 4, high: 8, when: {trunk.kind: conv}}",
+        3,
         ["never conv", "fixed to linear"],
     ),
     "a condition on a value not searched": (
-        "search:\n  attention.heads: {type: categorical, choices: [1, 2]}\n"
-        "  attention.fusion_heads: {type: categorical, choices: [1], when: {attention.heads: 4}}",
+        (
+            "search:\n  attention.heads: {type: categorical, choices: [1, 2]}\n"
+            "  attention.fusion_heads: {type: categorical, choices: [1], when: {attention.heads: 4}}"
+        ),
         3,
         ["never 4"],
     ),
@@ -149,9 +151,11 @@ WRONG = {  # claim: (text, line, words that the answer has)
         ["head is never concat", "reno"],
     ),
     "conditions in a circle": (
-        "search:\n"
-        "  trunk.kind: {type: categorical, choices: [conv], when: {trunk.positions: 8}}\n"
-        "  trunk.positions: {type: int, low: 4, high: 8, when: {trunk.kind: conv}}",
+        (
+            "search:\n"
+            "  trunk.kind: {type: categorical, choices: [conv], when: {trunk.positions: 8}}\n"
+            "  trunk.positions: {type: int, low: 4, high: 8, when: {trunk.kind: conv}}"
+        ),
         2,
         ["circle"],
     ),
@@ -174,8 +178,10 @@ WRONG = {  # claim: (text, line, words that the answer has)
     "ahead as a word": ("budget: {ahead: far}", 1, ["auto or a whole number"]),
     "a grid on a continuum": (f"search:\n  {LR}\nbudget: {{sampler: grid}}", 2, ["training.lr", "step"]),
     "an endless grid": (
-        "search:\n  training.epochs: {type: int, low: 1, high: 100000}\n"
-        "  training.patience: {type: int, low: 1, high: 100000}\nbudget: {sampler: grid}",
+        (
+            "search:\n  training.epochs: {type: int, low: 1, high: 100000}\n"
+            "  training.patience: {type: int, low: 1, high: 100000}\nbudget: {sampler: grid}"
+        ),
         4,
         ["points"],
     ),

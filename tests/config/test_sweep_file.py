@@ -82,7 +82,8 @@ def test_one_and_one_point_zero_are_the_same_question(tmp_path: Path) -> None:
 
 
 def test_a_range_ends_at_its_last_step(tmp_path: Path) -> None:
-    text = "search: {training.dropout: {type: float, low: 0, high: 0.5, step: 0.2}, align.width: {type: int, low: 64, high: 200, step: 64}}"
+    dropout = "training.dropout: {type: float, low: 0, high: 0.5, step: 0.2}"
+    text = f"search: {{{dropout}, align.width: {{type: int, low: 64, high: 200, step: 64}}}}"
     search = space(tmp_path, text).search
 
     assert search["training.dropout"].choices() == pytest.approx((0.0, 0.2, 0.4))
@@ -267,7 +268,10 @@ def test_a_named_corpus_is_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "demo").mkdir()
     monkeypatch.chdir(tmp_path)
 
-    assert (space(tmp_path, "name: x").corpus, space(tmp_path, "corpus: ./demo").corpus) == ("demo", str(tmp_path / "demo"))
+    assert (space(tmp_path, "name: x").corpus, space(tmp_path, "corpus: ./demo").corpus) == (
+        "demo",
+        str(tmp_path / "demo"),
+    )
 
 
 def test_a_folder_keeps_its_speaker_pattern(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from reno_sweeps.config._yaml import Document
 from reno_sweeps.config._yaml import Path as Place
 from reno_sweeps.records import Cell
 from reno_sweeps.space import Categorical, Distribution, Value, same, spell
-from reno_sweeps.training.configuration import NAMES, parameters_of
+from reno_sweeps.training.configuration import NAMES, parameters_of, parents_first
 
 Search = Mapping[str, Distribution]
 
@@ -24,7 +24,11 @@ def ordered(
     for name, distribution in plain.items():
         if "head" in search and name not in NAMES:
             _refuse_unconditional(document, name, distribution, heads)
-    return _parents_first(document, plain)
+    try:
+        return parents_first(plain)
+    except ValueError as circle:
+        first = str(circle).split(", ")[0]
+        raise document.error(("search", first, "when"), f"conditions in a circle: {circle}", "Remove one") from None
 
 
 def _heads(search: Search, cells: tuple[Cell, ...]) -> tuple[str, ...]:
@@ -99,17 +103,3 @@ def _refuse_unconditional(document: Document, name: str, distribution: Distribut
     if lacking:
         line = f"when: {{head: {having[0] if len(having) == 1 else '[' + ', '.join(having) + ']'}}}"
         raise document.error(("search", name), f"{', '.join(lacking)} has no {name}", f"Add {line}")
-
-
-def _parents_first(document: Document, search: Search) -> dict[str, Distribution]:
-    found: dict[str, Distribution] = {}
-    waiting = dict(search)
-    while waiting:
-        ready = [n for n, d in waiting.items() if all(parent not in waiting for parent, _ in d.when)]
-        if not ready:
-            circle = ", ".join(waiting)
-            raise document.error(
-                ("search", next(iter(waiting)), "when"), f"conditions in a circle: {circle}", "Remove one"
-            )
-        found[ready[0]] = waiting.pop(ready[0])
-    return found

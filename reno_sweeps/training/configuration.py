@@ -83,11 +83,26 @@ def search_of(sweep: Sweep, cell: Cell) -> dict[str, Distribution]:
     """
     known = set(NAMES).union(*(parameters_of(head) for head in heads_of(sweep, cell)))
     settled = {**sweep.fixed, "head": cell.head, "encoders": "+".join(cell.encoders)}
+    settled = {name: value for name, value in settled.items() if name not in sweep.search}
+    kept = {n: d for n, one in sweep.search.items() if n in known and (d := _settle(one, settled)) is not None}
+    while orphans := [n for n, d in kept.items() if any(parent not in kept for parent, _ in d.when)]:
+        for name in orphans:
+            del kept[name]
+    return parents_first(kept)
+
+
+def parents_first(search: Mapping[str, Distribution]) -> dict[str, Distribution]:
+    """The same search, each name after those that its conditions ask for, else in the given order.
+
+    Raises ValueError, the names of the circle, where conditions run in one.
+    """
     found: dict[str, Distribution] = {}
-    for name, distribution in sweep.search.items():
-        kept = _settle(distribution, {n: v for n, v in settled.items() if n not in sweep.search})
-        if name in known and kept is not None and all(parent in found for parent, _ in kept.when):
-            found[name] = kept
+    waiting = dict(search)
+    while waiting:
+        ready = [n for n, d in waiting.items() if all(parent not in waiting for parent, _ in d.when)]
+        if not ready:
+            raise ValueError(", ".join(waiting))
+        found[ready[0]] = waiting.pop(ready[0])
     return found
 
 

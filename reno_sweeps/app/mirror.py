@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import platform
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
-from reno_sweeps.app.opening import Opened
-from reno_sweeps.records import FoldScore, Split, Sweep, Trial
+from reno_sweeps.app.stored import Stored
+from reno_sweeps.records import FoldScore, Sweep, Trial
 from reno_sweeps.reports.summary import best_of, extras, metric_over_folds, spread
 from reno_sweeps.training.configuration import cell_of, resolve
 from tracking import names
@@ -111,181 +116,179 @@ def _mean_points(scores: Sequence[FoldScore], *, whole: bool) -> Iterator[Point]
 # --- beside the trials --------------------------------------------------------------------------------------
 
 
-def extra_rows(
-    kind: str, name: str, scores: Sequence[FoldScore], sweep: Sweep, params: Mapping[str, Any]
+def run_rows(found: Stored) -> list[RunRow]:
+    """Every run below the parent, from what is stored."""
+    rows = [trial_row(trial, found.sweep) for trial in found.trials if trial.started is not None]
+    best = best_of(found.trials, found.sweep)
+    linear = extras(found.facts, "baseline linear")
+    if linear:
+        rows += _extra_rows(names.BASELINES, "linear", linear, found, found.facts.get("linear", {}))
+    if best is not None and found.facts.get("done"):
+        refit = extras(found.facts, f"refit {best.number}")
+        if refit:
+            rows += _extra_rows(names.REFIT, names.trial(best.number), refit, found, best.proposal)
+        rows += _winner_rows(best, found.sweep)
+    return rows
+
+
+def _extra_rows(
+    kind: str, name: str, scores: Sequence[FoldScore], found: Stored, params: Mapping[str, Any]
 ) -> list[RunRow]:
-    """A baseline, the refit or the winner's folds: runs below the one child of that kind."""
-    start = _ms(min(score.finished - score.seconds for score in scores))
-    end = _ms(max(score.finished for score in scores))
-    tags = selection_tags(sweep)
-    head = RunRow(key=kind, kind=kind, status="FINISHED", start_ms=start, end_ms=end, tags=tags)
-    means = [*_fold_points(scores, sweep), *_mean_points(scores, whole=True)]
-    tables = {names.FOLDS_TABLE: folds_table(scores)}
-    child = RunRow(
+    """A baseline or the refit: a run below the one child of that kind."""
+    head = _row_of(scores, key=kind, kind=kind, tags=selection_tags(found.sweep))
+    child = replace(
+        head,
         key=f"{kind}: {name}",
-        kind=kind,
-        status="FINISHED",
-        start_ms=start,
-        end_ms=end,
         name=name,
-        params=params,
-        metrics=means,
-        tags=tags,
-        tables=tables,
         parent=kind,
+        params=params,
+        metrics=[*_fold_points(scores, found.sweep), *_mean_points(scores, whole=True)],
+        tables={names.FOLDS_TABLE: folds_table(scores)},
     )
     return [head, child]
 
 
-def winner_rows(best: Trial, sweep: Sweep) -> list[RunRow]:
+def _winner_rows(best: Trial, sweep: Sweep) -> list[RunRow]:
     """The winner's folds, a run each, so that their curves stand side by side."""
-    start = _ms(best.started or 0.0)
-    end = _ms(best.finished or 0.0)
     tags = {**selection_tags(sweep), "reno.trial": str(best.number)}
-    rows = [RunRow(key=names.WINNER, kind=names.WINNER, status="FINISHED", start_ms=start, end_ms=end, tags=tags)]
+    rows = [_row_of(best.scores, key=names.WINNER, kind=names.WINNER, tags=tags)]
     for score in best.scores:
         name = f"fold {score.fold}" if sweep.protocol.repeats == 1 else f"repeat {score.repeat} fold {score.fold}"
-        points = [(n.rsplit("/", 1)[1], v, t, step) for n, v, t, step in _fold_points([score], sweep)]
-        ended = _ms(score.finished)
-        began = _ms(score.finished - score.seconds)
-        rows.append(
-            RunRow(
-                key=f"winner: {name}",
-                kind=names.WINNER,
-                status="FINISHED",
-                start_ms=began,
-                end_ms=ended,
-                name=name,
-                metrics=points,
-                tags=tags,
-                parent=names.WINNER,
-            )
-        )
+        points = [(metric.rsplit("/", 1)[1], value, t, step) for metric, value, t, step in _fold_points([score], sweep)]
+        row = _row_of([score], key=f"{names.WINNER}: {name}", kind=names.WINNER, tags=tags)
+        rows.append(replace(row, name=name, parent=names.WINNER, metrics=points))
     return rows
+
+
+def _row_of(scores: Sequence[FoldScore], *, key: str, kind: str, tags: Mapping[str, str]) -> RunRow:
+    start = min(score.finished - score.seconds for score in scores)
+    end = max(score.finished for score in scores)
+    return RunRow(key=key, kind=kind, status="FINISHED", start_ms=_ms(start), end_ms=_ms(end), tags=tags)
 
 
 # --- the sweep itself ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class About:
-    """What the parent run says beside the ledger's facts."""
-
-    opened: Opened
-    splits: tuple[Split, ...]
-    folds_kind: str
-    folds_digest: str
-    messages: tuple[str, ...] = ()
-
-    @property
-    def experiment(self) -> str:
-        """The experiment's name."""
-        return self.opened.settings.experiment or names.experiment(self.opened.corpus.id)
-
-
-def sweep_row(
-    about: About,
-    trials: Sequence[Trial],
-    *,
-    status: str,
-    note: str,
-    ended: float | None = None,
-    texts: Mapping[str, str] | None = None,
-    facts: Mapping[str, Any] | None = None,
-) -> SweepRow:
+def sweep_row(found: Stored, status: str | None = None, *, files: Mapping[str, Path] | None = None) -> SweepRow:
     """The parent run: what was asked, on which data, what was best so far."""
-    opened, sweep = about.opened, about.opened.sweep
-    clips, classes = opened.corpus.clips, opened.corpus.classes
-    profile = {"clips": len(clips), "classes": {c: sum(clip.label == c for clip in clips) for c in classes}}
+    corpus = found.state["corpus"]
+    labels = Counter(clip.label for clip in found.clips)
+    profile = {"clips": len(found.clips), "classes": dict(sorted(labels.items()))}
     dataset = Dataset(
-        name=opened.corpus.id, digest=opened.content[:36], source=str(opened.corpus.root), profile=json.dumps(profile)
+        name=corpus["id"], digest=corpus["content"][:36], source=corpus["root"], profile=json.dumps(profile)
     )
+    ended = found.facts.get("ended")
     return SweepRow(
-        identity=opened.identity,
-        name=opened.name,
-        experiment=about.experiment,
-        start_ms=_ms(opened.created),
-        status=status,
-        end_ms=None if ended is None else _ms(ended),
-        params=_sweep_params(about),
-        metrics=[*_best_so_far(trials, sweep), *_headline(trials, sweep, facts or {})],
-        tags={**selection_tags(sweep), "mlflow.source.name": "reno-sweep", "reno.corpus": opened.corpus.id},
-        note=note,
+        identity=found.state["identity"],
+        name=found.name,
+        experiment=found.settings.experiment or names.experiment(corpus["id"]),
+        start_ms=_ms(found.state["created"]),
+        status=status or ("FINISHED" if found.progress == "done" else "KILLED"),
+        end_ms=None if status == "RUNNING" or not ended else _ms(ended),
+        params=_sweep_params(found),
+        metrics=[*_best_so_far(found), *_headline(found)],
+        tags={**selection_tags(found.sweep), names.SOURCE_NAME: "reno-sweep", "reno.corpus": corpus["id"]},
+        note=found.note(),
         texts={
-            names.SPACE_FILE: opened.space_text,
-            "sweep.json": json.dumps(sweep.to_dict(), indent=1, ensure_ascii=False),
+            names.SPACE_FILE: found.state["space"],
+            "sweep.json": json.dumps(found.state["sweep"], indent=1, ensure_ascii=False),
             "versions.json": json.dumps(versions(), indent=1),
-            "clips.csv": clips_table(about),
-            **(texts or {}),
+            "clips.csv": clips_table(found),
         },
+        files=files or {},
         datasets=(dataset,),
-        primary_metric=names.val(sweep.objective.metric),
+        primary_metric=names.val(found.sweep.objective.metric),
     )
 
 
-def _sweep_params(about: About) -> dict[str, Any]:
-    opened, sweep = about.opened, about.opened.sweep
-    heads = ", ".join(dict.fromkeys(cell.head for cell in sweep.cells))
+def _sweep_params(found: Stored) -> dict[str, Any]:
+    sweep, folds = found.sweep, found.data.get("folds", {})
     return {
         "space": sweep.name,
-        "head": heads,
+        "head": ", ".join(dict.fromkeys(cell.head for cell in sweep.cells)),
         "encoders": " | ".join(dict.fromkeys("+".join(cell.encoders) for cell in sweep.cells)),
-        "corpus": opened.corpus.id,
-        "corpus.content": opened.content,
-        "folds": about.folds_kind,
-        "folds.digest": about.folds_digest,
+        "corpus": found.state["corpus"]["id"],
+        "corpus.content": found.state["corpus"]["content"],
+        "folds": folds.get("kind"),
+        "folds.digest": folds.get("digest"),
         "protocol.n_folds": sweep.protocol.n_folds,
         "protocol.repeats": sweep.protocol.repeats,
         "protocol.selection": sweep.protocol.selection,
         "protocol.seed": sweep.protocol.seed,
         "objective": f"{sweep.objective.direction} {names.val(sweep.objective.metric)}",
         "sampler": sweep.budget.sampler,
+        "sampler.seed": sweep.budget.seed,
+        "sampler.ahead": found.facts.get("ahead"),
         "pruner": sweep.budget.pruner,
         "version": metadata.version("reno-sweeps"),
     }
 
 
-def _best_so_far(trials: Sequence[Trial], sweep: Sweep) -> Iterator[Point]:
-    name, best = names.best(sweep.objective.metric), None
-    better = max if sweep.objective.direction == "maximize" else min
-    for trial in trials:
+def _best_so_far(found: Stored) -> Iterator[Point]:
+    name, best = names.best(found.sweep.objective.metric), None
+    better = max if found.sweep.objective.direction == "maximize" else min
+    for trial in found.trials:
         if trial.state == "complete" and trial.objective is not None:
             best = trial.objective if best is None else better(best, trial.objective)
             yield name, best, _ms(trial.finished or 0.0), trial.number
 
 
-def _headline(trials: Sequence[Trial], sweep: Sweep, facts: Mapping[str, Any]) -> Iterator[Point]:
-    """The winner's figures on the parent run, for the experiment's table."""
-    best = best_of(trials, sweep)
+def _headline(found: Stored) -> Iterator[Point]:
+    """The winner's figures on the parent run, for the experiment's table; at the step of the winner's number."""
+    best = best_of(found.trials, found.sweep)
     if best is None:
         return
-    yield from _mean_points(best.scores, whole=True)
-    refit = extras(facts, f"refit {best.number}")
+    for metric, value, when, _ in _mean_points(best.scores, whole=True):
+        yield metric, value, when, best.number
+    refit = extras(found.facts, f"refit {best.number}")
     if refit:
         end = max(_ms(score.finished) for score in refit)
-        yield "test_refit_macro_f1", spread(metric_over_folds(refit, "test", "macro_f1"))["mean"] or 0.0, end, 0
+        mean = spread(metric_over_folds(refit, "test", "macro_f1"))["mean"]
+        yield "test_refit_macro_f1", mean or 0.0, end, best.number
 
 
-def clips_table(about: About) -> str:
-    """Clips with the fold in which each is tested, for every repeat, as CSV."""
-    n_folds = about.opened.sweep.protocol.n_folds
-    tested: dict[int, list[str]] = {}
-    for index, split in enumerate(about.splits):
-        for row in split.test:
-            tested.setdefault(row, []).append(str(index % n_folds))
-    lines = ["path,label,speaker,fold"]
-    for row, clip in enumerate(about.opened.corpus.clips):
-        cells = [clip.path, clip.label, clip.speaker or "", "/".join(tested.get(row, []))]
-        lines.append(
-            ",".join(f'"{cell.replace(chr(34), chr(34) * 2)}"' if set(cell) & set(',"\n') else cell for cell in cells)
-        )
-    return "\n".join(lines) + "\n"
+def clips_table(found: Stored) -> str:
+    """Clips with the fold in which each is tested (repeat by repeat, '/' between), as CSV."""
+    text = io.StringIO()
+    out = csv.writer(text, lineterminator="\n")
+    out.writerow(["path", "label", "speaker", "fold"])
+    for clip, tested in zip(found.clips, found.data.get("tested", ()), strict=True):
+        out.writerow([clip.path, clip.label, clip.speaker or "", "/".join(map(str, tested))])
+    return text.getvalue()
+
+
+def report_facts(found: Stored) -> dict[str, Any]:
+    """What the report's page is made of."""
+    return {
+        "sweep": found.sweep,
+        "trials": found.trials,
+        "summary": found.summary(),
+        "provenance": provenance(found),
+        "classes": found.classes,
+        "messages": found.messages,
+    }
+
+
+def provenance(found: Stored) -> dict[str, str]:
+    """Everything that a reader needs to trust a figure, or to get it again."""
+    sweep, folds = found.sweep, found.data.get("folds", {})
+    facts = {
+        "sweep's identity": found.state["identity"],
+        "corpus content": found.state["corpus"]["content"],
+        "clips": str(len(found.clips)),
+        "folds": f"{folds.get('kind')}, {folds.get('digest')}",
+        "seeds": f"protocol {sweep.protocol.seed}, sampler {sweep.budget.seed}, ahead {found.facts.get('ahead')}",
+        **{f"encoder {e}": _spell_facts(known) for e, known in found.state["encoders"].items()},
+    }
+    return {**facts, **versions()}
+
+
+def _spell_facts(known: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in known.items() if value is not None)
 
 
 def versions() -> dict[str, str]:
     """The packages that a result depends on."""
-    import platform
-
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
 
 

@@ -146,18 +146,27 @@ def settings_at(plain: Mapping[str, Any], home: Path) -> Settings:
 
 def write_state(opened: Opened) -> None:
     """Everything that `resume` needs, whole or not at all."""
-    state = {
+    write_bytes(opened.folder / STATE, json.dumps(state_of(opened), indent=1, ensure_ascii=False).encode())
+
+
+def state_of(opened: Opened) -> dict[str, Any]:
+    """A sweep's question, and where it is asked, as plain JSON."""
+    return {
         "format": FORMAT,
         "name": opened.name,
         "identity": opened.identity,
         "created": opened.created,
-        "corpus": {"id": opened.corpus.id, "content": opened.content, "clips": len(opened.corpus.clips)},
+        "corpus": {
+            "id": opened.corpus.id,
+            "root": str(opened.corpus.root),
+            "content": opened.content,
+            "synthetic": opened.corpus.synthetic,
+        },
         "encoders": {encoder: dict(facts) for encoder, facts in opened.encoders.items()},
         "sweep": opened.sweep.to_dict(),
         "settings": opened.settings.to_dict(),
         "space": opened.space_text,
     }
-    write_bytes(opened.folder / STATE, json.dumps(state, indent=1, ensure_ascii=False).encode())
 
 
 def sweeps_in(home: Path) -> tuple[str, ...]:

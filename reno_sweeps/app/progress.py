@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +12,8 @@ from reno_sweeps.records import FoldScore, Sweep, Trial
 from reno_sweeps.reports.summary import best_of
 
 PLAIN_EVERY = 15.0  # seconds between two plain lines while nothing ends
+
+EXTRACTION_EVERY = 2.0  # seconds between two lines of an extraction
 
 
 class Progress:
@@ -87,6 +89,20 @@ class Progress:
         if done < 1 or todo < 1:
             return None
         return span((time.monotonic() - self._began) / done * todo)
+
+
+def clips_said() -> Callable[[int, int, str], None]:
+    """Says how far an extraction has come, at most every two seconds."""
+    last = 0.0
+
+    def say(done: int, total: int, what: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > EXTRACTION_EVERY or done == total:
+            last = now
+            print(f"{what}: {done}/{total} clips", file=sys.stderr, flush=True)  # noqa: T201  # progress
+
+    return say
 
 
 def span(seconds: float) -> str:

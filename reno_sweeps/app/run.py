@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from reno_sweeps.app import interrupt, mirror
-from reno_sweeps.app.opening import Opened, encoders_in
-from reno_sweeps.app.progress import Progress
+from reno_sweeps.app import interrupt, mirror, stored
+from reno_sweeps.app.opening import Opened, encoders_in, state_of
+from reno_sweeps.app.progress import Progress, clips_said
 from reno_sweeps.records import Cell, FoldScore, Key, Model, Split, Trial, UserError
-from reno_sweeps.reports import note, summary
+from reno_sweeps.reports import summary
 
 if TYPE_CHECKING:
     from reno_sweeps.embeddings.extract import Extraction
@@ -82,7 +82,7 @@ def _prepare(opened: Opened, stack: ExitStack, *, quiet: bool) -> _Prepared:
         weights=opened.sweep.weights,
         device=opened.settings.device,
         skip_broken=opened.settings.skip_broken,
-        progress=None if quiet else _say_extraction(),
+        progress=None if quiet else clips_said(),
         download=opened.settings.download,
     )
     seconds = time.monotonic() - began
@@ -97,20 +97,6 @@ def reach_tracking(opened: Opened) -> None:
         connect(opened.settings.tracking_uri)
 
 
-def _say_extraction() -> Callable[[int, int, str], None]:
-    import sys
-
-    last = 0.0
-
-    def say(done: int, total: int, what: str) -> None:
-        nonlocal last
-        if time.monotonic() - last > 2.0 or done == total:
-            last = time.monotonic()
-            print(f"{what}: {done}/{total} clips", file=sys.stderr, flush=True)  # noqa: T201  # progress
-
-    return say
-
-
 class _Session:
     """One driver's time with a sweep: ledger, mirror, workers; in this order they are opened and asked."""
 
@@ -118,51 +104,31 @@ class _Session:
         from reno_sweeps.search.ledger import Ledger
 
         self._opened, self._prepared, self._stack, self._quiet = opened, prepared, stack, quiet
-        self._corpus = prepared.extraction.corpus
-        self._opened = replace(opened, corpus=self._corpus)
-        sweep = opened.sweep
-        facts = {"ahead": sweep.budget.ahead or AHEAD, "sweep": sweep.to_dict(), "identity": opened.identity}
+        self._corpus, sweep = prepared.extraction.corpus, opened.sweep
+        data = stored.write_data(opened.folder, self._corpus, prepared.folds, sweep.protocol.n_folds)
+        facts = {"ahead": sweep.budget.ahead or AHEAD, "identity": opened.identity}
         self._ledger: Ledger = Ledger(
             opened.settings.storage, opened.name, direction=sweep.objective.direction, facts=facts
         )
         self._ledger.take_lease(time.time())
         stack.callback(self._ledger.end_lease)
-        folds = prepared.folds
-        self._about = mirror.About(self._opened, folds.splits, folds.kind, folds.digest, tuple(folds.messages))
+        self._stored = stored.Stored(state_of(opened), opened.settings, sweep, data, self._ledger)
         self._writer = self._open_mirror()
         self._progress: Progress | None = None
         self._worked = 0.0
-
-    # --- MLflow ---
 
     def _open_mirror(self) -> Writer:
         from tracking.writer import Writer
 
         settings = self._opened.settings
-        writer = Writer(settings.tracking_uri, settings.home / "artifacts", say=self._say)
-        place = writer.open_sweep(self._sweep_row("RUNNING"))
+        writer = Writer(settings.tracking_uri, settings.home / "artifacts", say=logger.warning)
+        place = writer.open_sweep(mirror.sweep_row(self._stored, "RUNNING"))
+        self._stack.callback(writer.close, 1.0)
         self._ledger.keep("experiment_id", place.experiment_id)
         self._ledger.keep("parent_run_id", place.parent_run_id)
-        self._stack.callback(writer.close, 1.0)
-        for row in self._rows():  # what an earlier driver could not write any more
+        for row in mirror.run_rows(self._stored):  # what an earlier driver could not write any more
             writer.write(row)
         return writer
-
-    def _rows(self) -> list[Any]:
-        return rows(self._opened, self._ledger.trials, self._ledger.facts)
-
-    def _sweep_row(self, status: str, ended: float | None = None) -> Any:
-        trials, facts = self._ledger.trials, self._ledger.facts
-        text = note.note(
-            self._opened.sweep,
-            self._summary(),
-            synthetic=self._corpus.synthetic,
-            messages=self._prepared.folds.messages,
-        )
-        return mirror.sweep_row(self._about, trials, status=status, note=text, ended=ended, facts=facts)
-
-    def _say(self, text: str) -> None:
-        logger.warning(text)
 
     # --- listening to the driver ---
 
@@ -170,7 +136,7 @@ class _Session:
         """Stored already: show it."""
         self._writer.write(mirror.trial_row(trial, self._opened.sweep))
         if trial.ended:
-            self._writer.update_sweep(self._sweep_row("RUNNING"))
+            self._writer.update_sweep(mirror.sweep_row(self._stored, "RUNNING"))
         if self._progress is not None:
             self._progress.trial(trial)
 
@@ -246,6 +212,7 @@ class _Session:
             cell = self._opened.sweep.cells[best.cell]
             if driver.train("baseline linear", linear_models(plan, cell)) is None:
                 return not driver.was_interrupted
+            self._ledger.keep("linear", LINEAR)
             self._ledger.keep("majority", self._majority())
         if self._opened.sweep.protocol.selection != "paper":
             owner = f"refit {best.number}"
@@ -257,43 +224,41 @@ class _Session:
         """Always the most frequent class of the training part: what anyone gets without listening."""
         import numpy as np
 
-        from reno_sweeps.metrics import score
+        from reno_sweeps import metrics
 
         data = self._data()
         found: dict[str, list[float]] = {metric: [] for metric in summary.TEST}
         for split in self._prepared.folds.splits:
             frequent = np.bincount(data.labels[list(split.train)], minlength=len(data.classes)).argmax()
-            guess = np.zeros((len(split.test), len(data.classes)))
-            guess[:, frequent] = 1.0
-            scored = score(guess, data.labels[list(split.test)], len(data.classes))
+            labels = data.labels[list(split.test)]
+            counts = metrics.confusion(np.full(len(labels), frequent), labels, len(data.classes))
             for metric, folds in found.items():
-                folds.append(float(getattr(scored, metric)))
+                folds.append(float(getattr(metrics, metric)(counts)))
         return {metric: {**summary.spread(folds), "folds": folds} for metric, folds in found.items()}
 
     # --- the end ---
 
     def outcome(self, finished: bool, seconds: float) -> Outcome:
         """Bring MLflow up to date, and say what there is."""
-        now = time.time()
-        for row in self._rows():
+        for row in mirror.run_rows(self._stored):
             self._writer.write(row)
         self._writer.drain(CATCH_UP)
-        ids = {f"trial {t.number:04d}": self._writer.run_id(f"trial {t.number:04d}") for t in self._ledger.trials}
-        self._ledger.keep(summary.FORMER, ids)
+        keys = [f"trial {trial.number:04d}" for trial in self._ledger.trials]
+        self._ledger.keep(summary.FORMER, {key: self._writer.run_id(key) for key in keys})
+        self._ledger.keep("ended", time.time())
         self._keep_seconds(seconds)
-        self._writer.update_sweep(self._sweep_row("FINISHED" if finished else "KILLED", ended=now))
+        self._writer.update_sweep(mirror.sweep_row(self._stored, "FINISHED" if finished else "KILLED"))
         behind = self._writer.drain(CATCH_UP)
+        name = self._opened.name
         messages = []
         if behind:
-            messages.append(
-                f"MLflow is {behind} runs behind; `reno-sweep resume {self._opened.name}` brings it up to date"
-            )
-        result = self._summary()
+            messages.append(f"MLflow is {behind} runs behind; `reno-sweep resume {name}` brings it up to date")
+        result = self._stored.summary()
         if not finished:
-            return Outcome(result, 130, (*messages, f"interrupted; go on with: reno-sweep resume {self._opened.name}"))
+            return Outcome(result, 130, (*messages, f"interrupted; go on with: reno-sweep resume {name}"))
         failed, limit = result["trials"]["failed"], self._opened.settings.max_failed
         if failed > limit:
-            messages.append(f"{failed} trials failed (--max-failed {limit}); their reasons are in MLflow and in status")
+            messages.append(f"{failed} trials failed (--max-failed {limit}); their reasons are in MLflow")
         return Outcome(result, 3 if failed > limit else 0, tuple(messages))
 
     def _keep_seconds(self, seconds: float) -> None:
@@ -305,41 +270,6 @@ class _Session:
             "tracking_wait": self._writer.waited_seconds,
         }
         self._ledger.keep("seconds", {name: round(known.get(name, 0.0) + value, 3) for name, value in new.items()})
-
-    def _summary(self) -> dict[str, Any]:
-        facts = self._ledger.facts
-        asked = facts.get("asked") or self._opened.sweep.budget.trials * len(self._opened.sweep.cells)
-        return summary.summarise(
-            self._opened.sweep, self._ledger.trials, facts, asked=asked, place=place(self._opened, facts)
-        )
-
-
-def place(opened: Opened, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Where a sweep and its mirror are found."""
-    return {
-        "sweep": opened.name,
-        "experiment_id": facts.get("experiment_id"),
-        "parent_run_id": facts.get("parent_run_id"),
-        "tracking_uri": opened.settings.tracking_uri,
-        "storage": opened.settings.storage,
-        "corpus": opened.corpus.id,
-    }
-
-
-def rows(opened: Opened, trials: Sequence[Trial], facts: Mapping[str, Any]) -> list[Any]:
-    """Every run below the parent, from what is stored."""
-    sweep = opened.sweep
-    found = [mirror.trial_row(trial, sweep) for trial in trials if trial.started is not None]
-    best = summary.best_of(trials, sweep)
-    linear = summary.extras(facts, "baseline linear")
-    if linear:
-        found += mirror.extra_rows("baselines", "linear", linear, sweep, LINEAR)
-    if best is not None and facts.get("done"):
-        refit = summary.extras(facts, f"refit {best.number}")
-        if refit:
-            found += mirror.extra_rows("refit", f"trial {best.number:04d}", refit, sweep, best.proposal)
-        found += mirror.winner_rows(best, sweep)
-    return found
 
 
 def linear_models(plan: Any, cell: Cell) -> list[Model]:

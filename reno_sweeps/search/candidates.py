@@ -70,9 +70,11 @@ class Candidates:
     def _epochs(self, cell: int) -> int:
         sweep = self._plan.sweep
         searched = sweep.search.get("training.epochs")
-        top = None if searched is None else max(searched.choices() or (), default=None)
+        if searched is not None:
+            return max((int(choice) for choice in searched.choices() or () if isinstance(choice, int)), default=1)
         default = parameters_of(sweep.cells[cell].head)["training.epochs"].default
-        return int(top or sweep.fixed.get("training.epochs") or default or 1)  # type: ignore[arg-type]
+        epochs = sweep.fixed.get("training.epochs", default)
+        return epochs if isinstance(epochs, int) else 1
 
     def _racer(self, cell: int) -> Racer:
         sweep = self._plan.sweep

@@ -1,0 +1,139 @@
+"""`status`, `predictions`, `report`, `ui`: what is stored, shown. Nothing here trains."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from pathlib import Path
+from typing import Any
+
+from reno_sweeps.app import mirror, opening
+from reno_sweeps.app.stored import Stored, load
+from reno_sweeps.config.settings import gather
+from reno_sweeps.records import Trial, UserError
+from reno_sweeps.reports import summary
+
+logger = logging.getLogger(__name__)
+
+
+def status(name: str | None, home: Path | None) -> Any:
+    """One sweep's object with its state, or a row for every sweep of the home. MLflow is brought up to date."""
+    if name is None:
+        there = gather({"home": home})
+        return [_row(load(each, there.home)) for each in opening.sweeps_in(there.home)]
+    found = load(name, home)
+    if found.progress != "running":
+        catch_up(found)
+    return {**found.summary(), "state": found.progress, "running": _running(found)}
+
+
+def _row(found: Stored) -> dict[str, Any]:
+    shown = found.summary()
+    best = shown["best"]
+    return {
+        "sweep": found.name,
+        "state": found.progress,
+        "corpus": shown["corpus"],
+        "head": shown["head"],
+        **shown["trials"],
+        "best": None if best is None else best["objective"],
+    }
+
+
+def _running(found: Stored) -> list[dict[str, Any]]:
+    return [
+        {"trial": t.number, "folds_finished": len(t.scores), "since": t.started, "params": dict(t.proposal)}
+        for t in found.trials
+        if t.state == "running"
+    ]
+
+
+def catch_up(found: Stored) -> int:
+    """Replay into MLflow what a killed driver left unsaid; how many runs are still behind. Says so, never raises.
+
+    Only where nobody drives a sweep of this home: two writers would write the same.
+    """
+    from reno_sweeps.search.lease import HomeLock
+    from tracking.errors import TrackingError
+    from tracking.writer import Writer
+
+    if not found.facts.get("parent_run_id"):
+        return 0
+    lock = HomeLock(found.settings.home)
+    try:
+        lock.take(found.name)
+    except UserError:
+        return 0
+    writer = Writer(found.settings.tracking_uri, found.settings.home / "artifacts", say=logger.warning)
+    try:
+        writer.open_sweep(mirror.sweep_row(found))
+        for row in mirror.run_rows(found):
+            writer.write(row)
+        return writer.close(60.0)
+    except TrackingError as error:
+        logger.warning("MLflow could not be brought up to date: %s", error)
+        return len(found.trials)
+    finally:
+        lock.release()
+
+
+def predictions(name: str, home: Path | None) -> str:
+    """Out-of-fold probabilities of the best trial, a row for every clip and repeat, as CSV."""
+    found = load(name, home)
+    text = io.StringIO()
+    out = csv.writer(text, lineterminator="\n")
+    out.writerow(["path", "label", "speaker", "repeat", "fold", "emotion", *[f"p_{c}" for c in found.classes]])
+    out.writerows(_predicted(found, best_trial(found)))
+    return text.getvalue()
+
+
+def best_trial(found: Stored) -> Trial:
+    """The best complete trial; a UserError says what to do where there is none yet."""
+    best = summary.best_of(found.trials, found.sweep)
+    if best is None:
+        raise UserError(f"sweep {found.name!r} has no complete trial yet\ngo on with: reno-sweep resume {found.name}")
+    return best
+
+
+def _predicted(found: Stored, best: Trial) -> list[list[Any]]:
+    from reno_sweeps.search.fold_files import FoldFiles
+
+    files, clips, classes = FoldFiles(found.folder), found.clips, found.classes
+    rows = []
+    for score in best.scores:
+        if not files.intact(score):
+            raise UserError(f"{found.folder / score.file} is missing or damaged: those predictions are lost")
+        arrays = files.read(score)
+        for row, probabilities in zip(arrays["test_rows"], arrays["test_probabilities"].astype(float), strict=True):
+            clip, emotion = clips[int(row)], classes[int(probabilities.argmax())]
+            shown = [f"{p:.6f}" for p in probabilities]
+            rows.append([clip.path, clip.label, clip.speaker or "", score.repeat, score.fold, emotion, *shown])
+    return rows
+
+
+def report(name: str, home: Path | None, output: Path | None) -> str:
+    """Write the report of a sweep; where it is."""
+    from reno_sweeps.reports import page
+
+    found = load(name, home)
+    if not found.trials:
+        raise UserError(f"sweep {name!r} has no trial yet\ngo on with: reno-sweep resume {name}")
+    written = page.write_all(output or found.folder / "report", **mirror.report_facts(found))
+    return "\n".join(str(path) for path in written)
+
+
+def ui(home: Path | None, tracking_uri: str | None, host: str, port: int) -> int:
+    """Serve MLflow's UI until it is interrupted."""
+    import typer
+
+    from tracking import server
+
+    there = gather({"home": home, "tracking_uri": tracking_uri})
+    if not there.tracking_uri.startswith("sqlite"):
+        raise UserError(f"{there.tracking_uri} is a server: open it in a browser")
+
+    def ready(url: str) -> None:
+        typer.echo(f"MLflow UI: {url} (Control-C ends it)", err=True)
+
+    return server.serve(there.tracking_uri, there.home / "artifacts", host=host, port=port, ready=ready)

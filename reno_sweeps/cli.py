@@ -1,0 +1,431 @@
+"""The commands: each is an import, a call and a print. Nothing heavier than Typer is imported before a command runs."""
+
+from __future__ import annotations
+
+import json as _json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+app = typer.Typer(
+    name="reno-sweep",
+    help="Sweeps for non-verbal vocal emotion recognition: search, track every fold, defend the number.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+corpus_app = typer.Typer(help="The corpora: what is known, what is on disk, leaks and faults.", no_args_is_help=True)
+encoders_app = typer.Typer(
+    help="The encoders: source, width, licence, whether weights are at hand.", no_args_is_help=True
+)
+space_app = typer.Typer(help="Search-space files.", no_args_is_help=True)
+app.add_typer(corpus_app, name="corpus")
+app.add_typer(encoders_app, name="encoders")
+app.add_typer(space_app, name="space")
+
+# --- options that several commands share ----------------------------------------------------------------------
+
+Home = Annotated[Path | None, typer.Option(help="Folder of all results (env RENO_HOME; default ./reno-runs).")]
+Cache = Annotated[Path | None, typer.Option(help="Folder of cached embeddings (env RENO_CACHE).")]
+TrackingUri = Annotated[str | None, typer.Option(help="MLflow's store (env MLFLOW_TRACKING_URI; default in the home).")]
+Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON value on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda; never silently another.")]
+Root = Annotated[Path | None, typer.Option(help="Where a named corpus lies (env RENO_CORPORA: one folder per id).")]
+Weights = Annotated[list[str] | None, typer.Option(help="ID=PATH: weights of an encoder; may be repeated.")]
+Download = Annotated[bool, typer.Option("--download", help="Fetch missing weights; nothing is downloaded without it.")]
+SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave unreadable clips out, and say so.")]
+Name = Annotated[str, typer.Argument(help="The sweep's name; `reno-sweep status` lists them.")]
+
+
+@app.command()
+def run(
+    space: Annotated[str, typer.Option(help="A search-space file, or the name of a shipped one.")],
+    corpus: Annotated[str | None, typer.Option(help="Corpus id, folder or table (.csv, .parquet).")] = None,
+    root: Root = None,
+    encoders: Annotated[str | None, typer.Option(help="Encoder ids: A or A,B.")] = None,
+    weights: Weights = None,
+    head: Annotated[str | None, typer.Option(help="linear, fcn, cnn, concat or reno.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Trials in all, also when a sweep continues.")] = None,
+    time: Annotated[str | None, typer.Option(help="No new trial after this long: 90s, 30m, 2h.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the sweep; without one it follows the question.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The sampler's seed.")] = None,
+    fold_seed: Annotated[int | None, typer.Option(help="Seed of folds and models (protocol.seed).")] = None,
+    folds: Annotated[int | None, typer.Option(help="Number of folds (protocol.n_folds).")] = None,
+    selection: Annotated[str | None, typer.Option(help="What selects: validation or paper.")] = None,
+    max_failed: Annotated[int | None, typer.Option(help="More failed trials than this: exit code 3.")] = None,
+    skip_broken: SkipBroken = False,
+    no_baselines: Annotated[bool, typer.Option("--no-baselines", help="Do not train linear and majority.")] = False,
+    experiment: Annotated[str | None, typer.Option(help="MLflow experiment; default reno/<corpus>.")] = None,
+    home: Home = None,
+    cache: Cache = None,
+    tracking_uri: TrackingUri = None,
+    storage: Annotated[str | None, typer.Option(help="Optuna's storage URL; default in the home.")] = None,
+    ray_address: Annotated[str | None, typer.Option(help="An existing Ray cluster, or auto.")] = None,
+    device: Device = None,
+    gpus: Annotated[str | None, typer.Option(help="How many GPUs: N or auto.")] = None,
+    cohort: Annotated[str | None, typer.Option(help="Configurations that train together: K or auto.")] = None,
+    download: Download = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything and say the cost; train nothing.")
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a sweep, or continue it where it was: every trial and fold is tracked in MLflow.
+
+    Example: reno-sweep run --space rd_params.yaml --corpus clips.csv --encoders mfcc,log-mel --trials 32
+    """
+    from reno_sweeps.app import commands
+
+    question = {
+        "corpus": corpus, "root": root and str(root), "encoders": encoders, "weights": weights or (), "head": head,
+        "trials": trials, "time": time, "seed": seed, "fold_seed": fold_seed, "folds": folds, "selection": selection,
+    }  # fmt: skip
+    options = {
+        "name": name, "max_failed": max_failed, "skip_broken": skip_broken or None, "experiment": experiment,
+        "baselines": False if no_baselines else None, "home": home, "cache": cache, "tracking_uri": tracking_uri,
+        "storage": storage, "ray_address": ray_address, "device": device, "gpus": gpus, "cohort": cohort,
+        "download": download or None,
+    }  # fmt: skip
+    if dry_run:
+        show(commands.dry_run(space, question, options), json)
+    else:
+        end(commands.run(space, question, options, quiet=quiet), json)
+
+
+@app.command()
+def resume(
+    name: Name,
+    trials: Annotated[int | None, typer.Option(help="Trials in all: a larger number extends the sweep.")] = None,
+    time: Annotated[str | None, typer.Option(help="No new trial after this long: 90s, 30m, 2h.")] = None,
+    max_failed: Annotated[int | None, typer.Option(help="More failed trials than this: exit code 3.")] = None,
+    home: Home = None,
+    tracking_uri: TrackingUri = None,
+    ray_address: Annotated[str | None, typer.Option(help="An existing Ray cluster, or auto.")] = None,
+    device: Device = None,
+    gpus: Annotated[str | None, typer.Option(help="How many GPUs: N or auto.")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Continue a stopped or killed sweep where it was: no finished trial is lost or repeated.
+
+    Example: reno-sweep resume rd-params-3f9c1d20 --trials 128
+    """
+    from reno_sweeps.app import commands
+
+    options = {
+        "max_failed": max_failed, "home": home, "tracking_uri": tracking_uri, "ray_address": ray_address,
+        "device": device, "gpus": gpus,
+    }  # fmt: skip
+    end(commands.resume(name, options, trials=trials, time=time, quiet=quiet), json)
+
+
+@app.command()
+def status(
+    name: Annotated[str | None, typer.Argument(help="A sweep's name; without: all of this home.")] = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """What runs, what finished, best so far, time left.
+
+    Example: reno-sweep status rd-params-3f9c1d20 --json
+    """
+    from reno_sweeps.app import looking
+
+    show(looking.status(name, home), json)
+
+
+@app.command()
+def ui(
+    home: Home = None,
+    tracking_uri: TrackingUri = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 5000,
+) -> None:
+    """Open MLflow's UI on this home's store.
+
+    Example: reno-sweep ui --port 5001
+    """
+    from reno_sweeps.app import looking
+
+    raise typer.Exit(looking.ui(home, tracking_uri, host, port))
+
+
+@app.command()
+def report(
+    name: Name,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the page, tables and figures.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Write the sweep's report: one HTML page that needs no network, with its tables as CSV and Markdown.
+
+    Example: reno-sweep report rd-params-3f9c1d20 -o report/
+    """
+    from reno_sweeps.app import looking
+
+    typer.echo(looking.report(name, home, output))
+
+
+@app.command()
+def predictions(name: Name, home: Home = None) -> None:
+    """Out-of-fold predictions and probabilities of the best trial, clip by clip, as CSV.
+
+    Example: reno-sweep predictions rd-params-3f9c1d20 > predictions.csv
+    """
+    from reno_sweeps.app import looking
+
+    typer.echo(looking.predictions(name, home), nl=False)
+
+
+@app.command()
+def register(
+    name: Name,
+    as_: Annotated[
+        str | None, typer.Option("--as", help="Name of the registered model; default reno-<corpus>.")
+    ] = None,
+    alias: Annotated[list[str] | None, typer.Option(help="One more alias beside candidate, such as champion.")] = None,
+    embeddings_input: Annotated[
+        bool, typer.Option("--embeddings-input", help="Register a model that takes embeddings, for file: encoders.")
+    ] = False,
+    home: Home = None,
+    tracking_uri: TrackingUri = None,
+    device: Device = None,
+    json: Json = False,
+) -> None:
+    """Refit the best configuration on all clips and register it in MLflow: raw audio in, emotion out.
+
+    Example: reno-sweep register rd-params-3f9c1d20 --as laughs --alias champion
+    """
+    from reno_sweeps.app import models
+
+    registered = models.register(
+        name,
+        home,
+        model=as_,
+        aliases=alias or [],
+        embeddings_input=embeddings_input,
+        tracking_uri=tracking_uri,
+        device=device,
+    )
+    show(registered, json)
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help="models:/NAME@ALIAS, models:/NAME/VERSION or a model folder.")],
+    audio: Annotated[list[Path], typer.Argument(help="Audio files or folders.")],
+    home: Home = None,
+    tracking_uri: TrackingUri = None,
+    weights: Weights = None,
+    skip_broken: SkipBroken = False,
+    json: Json = False,
+) -> None:
+    """Say the emotion of recordings, with a probability for every class; CSV or JSON.
+
+    Example: reno-sweep predict models:/reno-demo@candidate laugh.wav recordings/
+    """
+    from reno_sweeps.app import models
+
+    table = models.predict(
+        model, audio, home, tracking_uri=tracking_uri, weights=weights or [], skip_broken=skip_broken
+    )
+    show(table.as_json(), json, table.as_csv())
+
+
+@app.command()
+def embed(
+    corpus: Annotated[str, typer.Option(help="Corpus id, folder or table.")],
+    encoders: Annotated[str, typer.Option(help="Encoder ids: A or A,B.")],
+    root: Root = None,
+    weights: Weights = None,
+    cache: Cache = None,
+    device: Device = None,
+    download: Download = False,
+    skip_broken: SkipBroken = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fill the embedding cache; a sweep on the same clips then computes none.
+
+    Example: reno-sweep embed --corpus clips.csv --encoders mfcc,log-mel
+    """
+    from reno_sweeps.app import data
+
+    options = {"cache": cache, "device": device, "download": download or None, "skip_broken": skip_broken or None}
+    show(data.embed(corpus, encoders, root, weights or [], options, quiet=quiet), json)
+
+
+@corpus_app.command("list")
+def corpus_list(json: Json = False) -> None:
+    """The corpora that a name stands for.
+
+    Example: reno-sweep corpus list
+    """
+    from reno_sweeps.app import data
+
+    show(data.corpora(), json)
+
+
+@corpus_app.command("check")
+def corpus_check(
+    corpus: Annotated[str, typer.Argument(help="Corpus id, folder or table.")],
+    root: Root = None,
+    cache: Cache = None,
+    json: Json = False,
+) -> None:
+    """Clips, hours, classes, speakers; what is skipped, duplicated or labelled twice. Exit code 4 for a fault.
+
+    Example: reno-sweep corpus check recordings/manifest.csv
+    """
+    from reno_sweeps.app import data
+
+    found = data.check(corpus, root, {"cache": cache})
+    show(found, json)
+    raise typer.Exit(4 if found["skipped"] or found["duplicates"] or found["conflicts"] else 0)
+
+
+@encoders_app.command("list")
+def encoders_list(json: Json = False) -> None:
+    """Every encoder on offer: source, width, licence, whether it can be used now.
+
+    Example: reno-sweep encoders list
+    """
+    from reno_sweeps.app import data
+
+    show(data.encoders(), json)
+
+
+@encoders_app.command("check")
+def encoders_check(
+    encoder: Annotated[str, typer.Argument(help="An encoder id.")], weights: Weights = None, json: Json = False
+) -> None:
+    """Load one encoder and embed a short sound with it.
+
+    Example: reno-sweep encoders check hf:weights/wavlm
+    """
+    from reno_sweeps.app import data
+
+    show(data.check_encoder(encoder, weights or []), json)
+
+
+@space_app.command("check")
+def space_check(
+    file: Annotated[str, typer.Argument(help="A search-space file, or the name of a shipped one.")], json: Json = False
+) -> None:
+    """Validate a search space, print every field with its description, and say what it would cost.
+
+    Example: reno-sweep space check rd_params.yaml
+    """
+    from reno_sweeps.app import commands
+
+    show(commands.check_space(file), json)
+
+
+@app.command()
+def doctor(home: Home = None, cache: Cache = None, tracking_uri: TrackingUri = None, json: Json = False) -> None:
+    """Examine the installation: versions, devices, memory, stores, weights.
+
+    Example: reno-sweep doctor
+    """
+    from reno_sweeps.app import doctor as examination
+
+    found = examination.examine({"home": home, "cache": cache, "tracking_uri": tracking_uri})
+    show(found, json)
+    raise typer.Exit(4 if any(row["state"] == "fault" for row in found["checks"]) else 0)
+
+
+# --- printing and ending --------------------------------------------------------------------------------------
+
+
+def show(value: Any, json: bool, text: str | None = None) -> None:
+    """A result on stdout: one JSON value, or text for people; never cut or wrapped when piped."""
+    if json:
+        typer.echo(_json.dumps(value, ensure_ascii=False, indent=2))
+    elif text is not None:
+        typer.echo(text, nl=False)
+    else:
+        from reno_sweeps.reports.text import spell
+
+        typer.echo(spell(value))
+
+
+def end(outcome: Any, json: bool) -> NoReturn:
+    """Print a sweep's result and leave with its exit code."""
+    show(outcome.result, json)
+    for message in outcome.messages:
+        typer.echo(message, err=True)
+    raise typer.Exit(outcome.exit_code)
+
+
+def refuse(error: BaseException) -> int:
+    """Bad input: at most three lines on stderr, exit code 2."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    typer.echo("\n".join(lines[:3]), err=True)
+    return 2
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script. Bad input is one to three lines and exit code 2; a traceback is a bug of ours."""
+    quiet: Mapping[str, str] = {  # before any heavy import: nothing phones home, no bars on stderr
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+    for variable, value in quiet.items():
+        os.environ.setdefault(variable, value)
+    _log_to_stderr()
+    sys.exit(_run(arguments))
+
+
+def _log_to_stderr() -> None:
+    import logging
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    from reno_sweeps.records import UserError
+
+    try:
+        code = app(arguments, standalone_mode=False)
+    except UserError as error:
+        return refuse(error)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; what had finished is stored: go on with reno-sweep resume", err=True)
+        return 130
+    except OSError as error:
+        return refuse(OSError(_place(error)))
+    except Exception as error:
+        if _is_bad_input(error):
+            return refuse(error if type(error).__name__ == "TrackingError" else Exception(_usage(error)))
+        raise
+    return code if isinstance(code, int) else 0
+
+
+def _is_bad_input(error: Exception) -> bool:
+    """Typer's own refusals, and MLflow's as tracking words them; asked by name, since importing either costs."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"ClickException", "TrackingError"})
+
+
+def _usage(error: Any) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "reno-sweep"
+    return f"{error.format_message()}\nsee: {command} --help"
+
+
+def _place(error: OSError) -> str:
+    where = f" {error.filename}" if error.filename else ""
+    return f"cannot use{where}: {error.strerror or error}\nfree space or give another folder (--home, --cache)"
+
+
+if __name__ == "__main__":
+    main()

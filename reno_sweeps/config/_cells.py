@@ -54,6 +54,7 @@ def cells(document: Document, shape: SpaceShape, searched: dict[str, Categorical
 
 
 def _of_heads(document: Document, heads: list[str], encoders: list[str] | None, *, several: bool) -> tuple[Cell, ...]:
+    """A cell for each head; in a list, a head of one encoder has a cell for each encoder."""
     if not heads:
         raise document.error(("head",), "head is an empty list", f"Heads: {', '.join(catalogue.names('heads'))}")
     found: list[Cell] = []
@@ -68,6 +69,7 @@ def _of_heads(document: Document, heads: list[str], encoders: list[str] | None, 
 
 
 def _on_searched(document: Document, heads: list[str], searched: dict[str, Categorical]) -> tuple[Cell, ...]:
+    """Cells whose encoders are searched: every choice must suit every head."""
     choices = [str(choice) for choice in searched["encoders"].values]
     for i, choice in enumerate(choices):
         for head in heads:
@@ -79,6 +81,7 @@ def _on_searched(document: Document, heads: list[str], searched: dict[str, Categ
 def _listed(
     document: Document, shape: SpaceShape, listed: list[CellShape], searched: dict[str, Categorical], folder: Path
 ) -> tuple[Cell, ...]:
+    """The cells that a file lists one by one."""
     if shape.head is not None:
         raise document.error(("cells",), "cells and head are both given", "Remove one: head: is short for cells")
     if searched:
@@ -98,6 +101,7 @@ def _listed(
 
 
 def _once(document: Document, place: Place, found: list[Cell]) -> tuple[Cell, ...]:
+    """The same cells; a UserError where one is listed twice."""
     for i, cell in enumerate(found):
         if cell in found[:i]:
             where = (*place, i) if place == ("cells",) else place
@@ -108,16 +112,19 @@ def _once(document: Document, place: Place, found: list[Cell]) -> tuple[Cell, ..
 
 
 def _default(head: str) -> list[str]:
+    """The encoders of a head where a space names none: as many as it can take."""
     return list(DEFAULT_ENCODERS[: max(encoders_of(head))])
 
 
 def _known_head(document: Document, place: Place, head: str) -> None:
+    """Refuse a head that no file of the room `heads` is called after."""
     offer = catalogue.names("heads")
     if head not in offer:
         raise document.error(place, f"no head {head!r}{nearest(head, list(offer))}", f"Heads: {', '.join(offer)}")
 
 
 def _fit(document: Document, place: Place, head: str, encoders: Sequence[str]) -> None:
+    """Refuse encoders of a number that the head does not take, and say which heads would."""
     takes = encoders_of(head)
     if len(encoders) in takes:
         return
@@ -133,6 +140,7 @@ def _fit(document: Document, place: Place, head: str, encoders: Sequence[str]) -
 
 
 def _encoders(document: Document, given: list[str] | None, place: Place, folder: Path) -> list[str] | None:
+    """A list of encoders with absolute paths; None where none is given."""
     if given is None:
         return None
     if not given:

@@ -55,6 +55,7 @@ class Overrides:
 
 
 def _listed(option: str, given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """'a,b' or a list as a tuple of names, none of them empty."""
     if given is None:
         return ()
     parts = [part.strip() for part in given.split(",")] if isinstance(given, str) else list(given)
@@ -64,6 +65,7 @@ def _listed(option: str, given: str | Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _weight(given: str) -> tuple[str, str]:
+    """'ID=PATH' in two; the options of an id hold '=' themselves."""
     found = _WEIGHTS.fullmatch(given)
     if found is None:
         raise UserError(f"--weights {given!r}: ID=PATH is expected\nFor example: --weights wavlm-base=weights/wavlm")
@@ -71,6 +73,7 @@ def _weight(given: str) -> tuple[str, str]:
 
 
 def _seconds(time: str | float | None) -> float | None:
+    """A duration in seconds; a UserError that names --time."""
     try:
         return None if time is None else seconds(time)
     except ValueError as problem:
@@ -99,6 +102,7 @@ def apply(document: Document, overrides: Overrides) -> tuple[Document, tuple[str
 
 
 def _changes(overrides: Overrides, head: tuple[str, ...]) -> list[tuple[Place, str, Any]]:
+    """What is replaced, by which option, with what; options that were not given are left out."""
     changes: list[tuple[Place, str, Any]] = [
         (("corpus",), "--corpus", overrides.corpus),
         (("root",), "--root", overrides.root),
@@ -136,6 +140,7 @@ def _heads(document: Document, content: dict[str, Any], overrides: Overrides) ->
 
 
 def _end_search(content: dict[str, Any], name: str) -> bool:
+    """Take a name out of `search`; whether it was there."""
     search = content.get("search")
     if not isinstance(search, dict) or name not in search:
         return False

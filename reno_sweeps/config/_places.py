@@ -90,10 +90,12 @@ def absolute(text: str, bases: tuple[Path, ...]) -> str:
 
 
 def _expanded(text: str) -> Path:
+    """With '~/' as the user's folder; unlike Path.expanduser it never fails."""
     return Path.home() / text[2:] if text.startswith("~/") else Path(text)
 
 
 def _exists(path: Path) -> bool:
+    """Whether a path exists; text that can be no path does not."""
     try:
         return path.exists()
     except (OSError, ValueError):  # a name longer than any file's; a zero byte

@@ -36,6 +36,7 @@ def names_searched(document: Document, shape: SpaceShape, folder: Path) -> dict[
 
 
 def _name_choice(document: Document, name: str, place: Place, value: Value, folder: Path) -> str:
+    """One choice of `head` or `encoders`; the paths of a pair absolute, and still two after a split."""
     if not isinstance(value, str):
         raise document.error(place, f"{spell(value)} is no choice of {name}: it is text", "For example: mfcc+log-mel")
     if name == "head":
@@ -96,6 +97,7 @@ def known_parameter(document: Document, place: Place, name: str, heads: Iterable
 
 
 def _distribution(document: Document, place: Place, plain: dict[str, Any], parameter: Parameter) -> Distribution:
+    """One entry of `search` as a distribution whose every value its parameter takes."""
     shape = _shape.distribution(document, place, plain)
     when = when_from_dict(
         {name: _alternatives(document, (*place, "when", name), v) for name, v in (shape.when or {}).items()}
@@ -137,6 +139,7 @@ def _range(
 def _categorical(
     document: Document, place: Place, values: list[Any], when: tuple[tuple[str, Value], ...]
 ) -> Categorical:
+    """A list of choices; a UserError where one is listed twice."""
     try:
         return Categorical(tuple(values), when)
     except ValueError as problem:
@@ -144,6 +147,7 @@ def _categorical(
 
 
 def _alternatives(document: Document, place: Place, value: Any) -> tuple[Value, ...]:
+    """The values of one condition: {head: reno} and {head: [reno, concat]}."""
     values = value if isinstance(value, list) else [value]
     if not values or any(isinstance(one, (list, dict)) for one in values):
         raise document.error(place, "a condition is a value or a list of values", "For example: when: {head: reno}")
@@ -151,6 +155,7 @@ def _alternatives(document: Document, place: Place, value: Any) -> tuple[Value, 
 
 
 def _value(document: Document, place: Place, parameter: Parameter, value: Value) -> Value:
+    """A value in its parameter's kind; a UserError says why it is none, and what the parameter does."""
     why = parameter.refuse(value)
     if why is None:
         return parameter.plain(value)

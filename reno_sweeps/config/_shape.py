@@ -203,6 +203,7 @@ def distribution(document: Document, path: Path, plain: dict[str, Any]) -> Distr
 
 
 def _first(document: Document, base: Path, shape: type[BaseModel], problem: ValidationError) -> UserError:
+    """The refusal of the topmost fault in the file, and how many more there are."""
     faults = [(_known(document, (*base, *f["loc"]), str(f["type"])), f) for f in problem.errors(include_url=False)]
     path, fault = min(faults, key=lambda f: (document.lines.get(f[0], 0), len(f[0])))  # the topmost in the file
     what, offer = _words(path, fault, _keys(shape, path[len(base) : -1]))
@@ -249,6 +250,7 @@ def _belongs(path: Path, fault: Any) -> str:
 
 
 def _show(value: object) -> str:
+    """A value that was found, in few words."""
     if isinstance(value, str):
         return f"the text '{value[:60]}'"
     if isinstance(value, (list, dict)):

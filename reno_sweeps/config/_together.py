@@ -58,6 +58,7 @@ def budget(document: Document, shape: SpaceShape) -> Budget:
 
 
 def _seconds_at(document: Document, time: str | float) -> float:
+    """`budget.time` in seconds; a UserError with its line."""
     try:
         return seconds(time)
     except ValueError as problem:
@@ -88,6 +89,7 @@ def examine(document: Document, sweep: Sweep) -> None:
 
 
 def _examine_head(document: Document, sweep: Sweep, cell: Cell, head: str) -> None:
+    """Try every combination of sizes on the head's own check; blame the key that its sentence names."""
     own = parameters(catalogue.load("heads", head).Params)
     sizes = {n: d for n, d in search_of(sweep, cell).items() if n in own and not isinstance(d, Float)}
     for proposal in _proposals(sizes, {**sweep.fixed, "head": head}):
@@ -117,6 +119,7 @@ def _proposals(sizes: Mapping[str, Distribution], settled: Mapping[str, Value]) 
 
 
 def _examine_grid(document: Document, sweep: Sweep) -> None:
+    """A grid lists points: refuse a continuum, and more points than memory holds."""
     for name, distribution in sweep.search.items():
         if distribution.count() is None:
             what = f"sampler grid needs a finite list: {name} is a continuum"

@@ -94,6 +94,7 @@ class _Reader:
         self._open: set[int] = set()  # the nodes around the present one: an anchor may not hold itself
 
     def plain(self, node: Node, path: Path) -> Plain:
+        """The value of one node and of all below it."""
         self._nodes += 1
         if id(node) in self._open or self._nodes > _MOST_NODES:
             raise self._error(node, "anchors and aliases that never end", "Write the values out")
@@ -111,6 +112,7 @@ class _Reader:
         raise self._unknown_tag(node)
 
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, Plain]:
+        """A mapping: keys are words, each given once."""
         found: dict[str, Plain] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, ScalarNode):
@@ -125,6 +127,7 @@ class _Reader:
         return found
 
     def _scalar(self, node: ScalarNode) -> Plain:
+        """A plain value by its tag: one of the core schema's, or refused."""
         text, kind = node.value, node.tag.removeprefix(_TAG)
         if kind == "str":
             self._refuse_surrogates(node)
@@ -140,6 +143,7 @@ class _Reader:
         return self._int(node)
 
     def _int(self, node: ScalarNode) -> int:
+        """A whole number, decimal, octal or hexadecimal; beyond 2⁵³ it is refused."""
         base = {"0o": 8, "0x": 16}.get(node.value[:2], 10)
         number = int(node.value, base) if len(node.value) < 100 else _LARGEST + 1
         if abs(number) > _LARGEST:
@@ -147,6 +151,7 @@ class _Reader:
         return number
 
     def _refuse_surrogates(self, node: ScalarNode) -> None:
+        """Half a character cannot be printed, hashed or stored."""
         if any("\ud800" <= letter <= "\udfff" for letter in node.value):
             raise self._error(node, "half a surrogate pair is no character")
 
@@ -163,6 +168,7 @@ def _line(node: Node) -> int:
 
 
 def _broken(name: str, problem: yaml.MarkedYAMLError) -> UserError:
+    """What PyYAML says of a text, with its line and a hint."""
     mark = problem.problem_mark or problem.context_mark
     line = 1 if mark is None else mark.line + 1
     said = _one_line(" ".join(part for part in (problem.context, problem.problem) if part))
@@ -171,6 +177,7 @@ def _broken(name: str, problem: yaml.MarkedYAMLError) -> UserError:
 
 
 def _one_line(problem: object) -> str:
+    """Printable words in one line: names from the file may hold anything."""
     text = " ".join(str(problem).split())
     return "".join(letter if letter.isprintable() else "?" for letter in text)[:600]
 

@@ -40,6 +40,7 @@ def describe(sweep: Sweep) -> list[Row]:
 
 
 def _file_rows(sweep: Sweep) -> list[Row]:
+    """The keys of protocol, objective and budget."""
     rows = []
     for section, shape in _SECTIONS.items():
         values = dataclasses.asdict(getattr(sweep, section))
@@ -53,6 +54,7 @@ def _file_rows(sweep: Sweep) -> list[Row]:
 
 
 def _name_rows(sweep: Sweep) -> list[Row]:
+    """Name, corpus and cells, and head and encoders where they are searched."""
     about = _shape.SpaceShape.model_fields
     cells = "; ".join(f"{cell.head}: {', '.join(cell.encoders)}" for cell in sweep.cells)
     rows = [
@@ -68,6 +70,7 @@ def _name_rows(sweep: Sweep) -> list[Row]:
 
 
 def _parameter_rows(sweep: Sweep) -> list[Row]:
+    """The parameters of this sweep's heads, each once."""
     heads = list(dict.fromkeys(head for cell in sweep.cells for head in heads_of(sweep, cell)))
     having: dict[str, list[str]] = {}
     known: dict[str, Parameter] = {}
@@ -113,6 +116,7 @@ def _unit(distribution: Float | Int) -> int | None:
 
 
 def _conditions(when: tuple[tuple[str, Value], ...]) -> str:
+    """'trunk.kind is conv, head is concat or reno'."""
     asked: dict[str, list[str]] = {}
     for name, value in when:
         asked.setdefault(name, []).append(spell(value))
@@ -147,6 +151,7 @@ def trials_of(sweep: Sweep, cell: Cell) -> int:
 
 
 def _remarks(sweep: Sweep, steps: int) -> list[str]:
+    """What a reader should know before starting."""
     remarks = []
     if sweep.budget.pruner == "wilcoxon":
         saved = f"{max(0, steps - 4)} in {steps}"

@@ -44,10 +44,12 @@ def text() -> str:
 
 
 def _parameters() -> dict[str, Parameter]:
+    """Every parameter of every head."""
     return {name: p for head in catalogue.names("heads") for name, p in parameters_of(head).items()}
 
 
 def _section(about: str, properties: dict[str, Any]) -> dict[str, Any]:
+    """An object with these keys and no other."""
     return {"type": "object", "description": about, "properties": properties, "additionalProperties": False}
 
 
@@ -70,6 +72,7 @@ def _searched(parameter: Parameter) -> dict[str, Any]:
 
 
 def _choices(about: str, one: dict[str, Any]) -> dict[str, Any]:
+    """A categorical distribution of such values."""
     when = {"$ref": "#/$defs/CategoricalShape/properties/when"}
     kind, choices = {"const": "categorical"}, {"type": "array", "minItems": 1, "items": one}
     return {**_section(about, {"type": kind, "choices": choices, "when": when}), "required": ["type", "choices"]}

@@ -107,6 +107,7 @@ class _Said:
         return self.file.get(name), f"run.{name} of the space file"
 
     def text(self, name: str) -> str | None:
+        """Text as it was said; a UserError for anything else."""
         value, who = self.value(name)
         if value is not None and (not isinstance(value, (str, Path)) or not str(value).strip()):
             raise UserError(f"{who} {str(value)!r}: text is expected")
@@ -126,6 +127,7 @@ class _Said:
         return path
 
     def tracking_uri(self, default: str) -> str:
+        """MLflow's store: a database or a server; MLflow 3 opens no folders."""
         uri = self.text("tracking_uri")
         if uri is None:
             return default
@@ -136,6 +138,7 @@ class _Said:
         return _lasting(uri, self.value("tracking_uri")[1])
 
     def storage(self, default: str) -> str:
+        """Optuna's storage: a database."""
         url = self.text("storage")
         if url is None:
             return default
@@ -148,6 +151,7 @@ class _Said:
         return _lasting(url, who)
 
     def name(self) -> str | None:
+        """The sweep's name, fit for a folder."""
         name, who = self.text("name"), self.value("name")[1]
         if name is not None and not _NAME.fullmatch(name):
             what = f"{who} {name!r} is no name of a sweep: its folder is called so"
@@ -155,6 +159,7 @@ class _Said:
         return name
 
     def ray_address(self) -> str | None:
+        """A cluster; `ray://` is refused with the command that does what was meant."""
         address, who = self.text("ray_address"), self.value("ray_address")[1]
         if (
             address is None
@@ -170,6 +175,7 @@ class _Said:
         raise UserError(f"{who} {address!r}: HOST:PORT of a cluster's head node, or auto")
 
     def device(self) -> str:
+        """auto, cpu or cuda."""
         device, who = self.text("device") or "auto", self.value("device")[1]
         if device not in {"auto", "cpu", "cuda"}:
             raise UserError(f"{who} {device!r} is no device\nOn offer: auto, cpu, cuda")
@@ -193,6 +199,7 @@ class _Said:
 
 
 def _scheme(uri: str) -> str:
+    """'postgresql' of 'postgresql+psycopg://…'; empty where there is none."""
     return uri.partition(":")[0].partition("+")[0] if ":" in uri else ""
 
 
@@ -211,6 +218,7 @@ def _sqlite(path: Path) -> str:
 
 
 def _user_cache(environment: Mapping[str, str]) -> Path:
+    """The user's cache folder, by the XDG convention."""
     base = environment.get("XDG_CACHE_HOME", "")
     return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "reno-sweeps"
 

@@ -51,6 +51,7 @@ def open_space(space: str, overrides: Overrides | None = None, spaces_dir: Path 
 
 
 def _sweep(document: Document, shape: _shape.SpaceShape, path: Path) -> Sweep:
+    """The sweep of an examined document; `path` is the file's, absolute."""
     folder = path.parent
     named = _search.names_searched(document, shape, folder)
     cells = _cells.cells(document, shape, named, folder)
@@ -63,7 +64,7 @@ def _sweep(document: Document, shape: _shape.SpaceShape, path: Path) -> Sweep:
         name=_name(document, shape, path),
         corpus=_places.corpus_place(corpus, _cells.bases(document, ("corpus",), folder)),
         cells=cells,
-        search=_conditions.ordered(document, search, fixed, cells),
+        search=_conditions.ordered(_conditions.Asked(document, search, fixed, cells)),
         fixed=fixed,
         protocol=_together.protocol(document, shape),
         objective=_together.objective(document, shape),
@@ -85,6 +86,7 @@ def _only(sweep: Sweep, heads: tuple[str, ...]) -> Sweep:
 
 
 def _name(document: Document, shape: _shape.SpaceShape, path: Path) -> str:
+    """The space's name, else the file's, fit to begin a folder's name."""
     if shape.name is None:
         plain = re.sub(r"[^A-Za-z0-9.-]+", "-", path.stem).strip("-.")[:64]
         return plain or "space"
@@ -95,6 +97,7 @@ def _name(document: Document, shape: _shape.SpaceShape, path: Path) -> str:
 
 
 def _filled(document: Document, key: str, text: str) -> str:
+    """Text that is not empty."""
     if not text.strip():
         raise document.error((key,), f"{key} is empty", f"Remove it, or write {key}: …")
     return text
@@ -107,6 +110,7 @@ def _weights(
     named: Mapping[str, Categorical],
     folder: Path,
 ) -> dict[str, str]:
+    """Weights by encoder, paths absolute; a UserError for an encoder that nothing here uses."""
     choices = [split_pair(str(pair)) for pair in named["encoders"].values] if "encoders" in named else []
     used = {encoder for encoders in (*choices, *(cell.encoders for cell in cells)) for encoder in encoders}
     known = used | {encoder.partition("@")[0] for encoder in used}

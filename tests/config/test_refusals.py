@@ -145,6 +145,24 @@ WRONG = {  # claim: (text, line, words that the answer has)
         3,
         ["never 4"],
     ),
+    "a condition on a continuum": (
+        f"search:\n  {LR}\n  align.width: {{type: int, low: 4, high: 8, when: {{training.lr: 1e-3}}}}",
+        3,
+        ["training.lr is never 0.001"],
+    ),
+    "a condition between two steps": (
+        (
+            "search:\n  align.width: {type: int, low: 4, high: 8, step: 4}\n"
+            "  training.lr: {type: float, low: 0.1, high: 1, when: {align.width: 6}}"
+        ),
+        3,
+        ["align.width is never 6"],
+    ),
+    "a condition on no value": (
+        "search:\n  align.width: {type: int, low: 4, high: 8, when: {trunk.kind: []}}",
+        2,
+        ["a value or a list of values"],
+    ),
     "a condition on another head": (
         "search:\n  renyi.beta: {type: float, low: 2, high: 3, when: {head: concat}}",
         2,

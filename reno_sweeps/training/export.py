@@ -140,7 +140,7 @@ def load(folder: Path) -> ExportedModel:
 
 def _facts(folder: Path) -> dict[str, Any]:
     try:
-        facts: dict[str, Any] = json.loads(_bytes(folder, FACTS))
+        facts: Any = json.loads(_bytes(folder, FACTS))
     except ValueError as problem:
         raise _damaged(folder, f"{FACTS} is no JSON: {problem}") from problem
     version = facts.get("version") if isinstance(facts, dict) else None
@@ -152,7 +152,7 @@ def _facts(folder: Path) -> dict[str, Any]:
     missing = {"head", "values", "encoders", "classes", "dims", "sha256", "extra"} - set(facts)
     if missing:
         raise _damaged(folder, f"{FACTS} lacks {', '.join(sorted(missing))}")
-    return facts
+    return dict(facts)
 
 
 def _bytes(folder: Path, name: str) -> bytes:

@@ -1,0 +1,138 @@
+"""A model folder: whole or not at all, checked when read, answering as training did."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from reno_sweeps.records import Key, UserError
+from reno_sweeps.training import export
+
+
+@pytest.fixture
+def saved(data, model, finish, tmp_path):
+    """A small reno in a folder, with its result."""
+    learner = model("reno", values={"align.width": 8, "trunk.positions": 2, "training.epochs": 1})
+    result = finish([learner], data)[Key("trial 0")]
+    keep(tmp_path / "model", result, learner, data)
+    return tmp_path / "model", result
+
+
+def keep(folder, result, learner, data, **changes) -> None:
+    facts = [{"id": encoder, "revision": "1"} for encoder in learner.encoders]
+    known = {
+        "weights": result.weights,
+        "head": learner.head,
+        "values": learner.values,
+        "encoders": facts,
+        "classes": data.classes,
+        "dims": data.dims(learner.encoders),
+        "extra": {"sweep": "s"},
+    }
+    export.save(folder, **known | changes)
+
+
+def test_a_model_read_back_answers_as_training_did(saved, data, model):
+    folder, result = saved
+    found = export.load(folder)
+    rows = list(model().split.test)
+    answers = found.probabilities({name: x[rows] for name, x in data.embeddings.items()})
+
+    assert answers.tobytes() == result.test_probabilities.tobytes()
+    assert (found.classes, found.head, found.dims) == (data.classes, "reno", (20, 12))
+    assert found.encoders[1] == {"id": "b", "revision": "1"}
+    assert found.extra == {"sweep": "s"}
+
+
+def test_clips_may_be_asked_one_by_one(saved, data):
+    found = export.load(saved[0])
+    together = found.probabilities({n: x[:5] for n, x in data.embeddings.items()})
+    alone = [found.probabilities({n: x[i : i + 1] for n, x in data.embeddings.items()}) for i in range(5)]
+
+    np.testing.assert_allclose(np.concatenate(alone), together, atol=1e-6)
+
+
+def test_no_clips_have_no_answers(saved, data):
+    assert export.load(saved[0]).probabilities({n: x[:0] for n, x in data.embeddings.items()}).shape == (0, 3)
+
+
+def test_embeddings_of_another_width_are_refused(saved, data):
+    with pytest.raises(UserError, match=r"embeddings of a have shape \(2, 12\); the model takes \[n, 20\]"):
+        export.load(saved[0]).probabilities({"a": data.embeddings["b"][:2], "b": data.embeddings["b"][:2]})
+
+
+def test_a_folder_holds_safetensors_and_json_and_nothing_else(saved):
+    assert sorted(p.name for p in saved[0].iterdir()) == ["model.json", "weights.safetensors"]
+    assert [p.name for p in saved[0].parent.iterdir() if p.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda f: (f / "weights.safetensors").write_bytes((f / "weights.safetensors").read_bytes()[:-1]), "damaged"),
+        (lambda f: (f / "weights.safetensors").unlink(), "it has no weights.safetensors"),
+        (lambda f: (f / "model.json").unlink(), "it has no model.json"),
+        (lambda f: (f / "model.json").write_text("{"), "model.json is no JSON"),
+        (lambda f: (f / "model.json").write_text("[]"), "has version None"),
+        (lambda f: (f / "model.json").write_text('{"version": 1}'), "model.json lacks classes"),
+        (
+            lambda f: (f / "model.json").write_text('{"version": 99}'),
+            "has version 99; this reno-sweeps reads version 1",
+        ),
+    ],
+)
+def test_a_damaged_or_unknown_folder_is_refused_with_what_to_do(saved, spoil, says):
+    spoil(saved[0])
+
+    with pytest.raises(UserError, match=says) as refused:
+        export.load(saved[0])
+    assert len(str(refused.value).splitlines()) <= 3
+
+
+def test_saving_again_replaces_the_model(saved, data, model):
+    folder, result = saved
+    keep(folder, result, model("reno"), data, extra={"sweep": "t"})
+
+    assert export.load(folder).extra == {"sweep": "t"}
+    assert len(list(folder.parent.glob("*model*"))) == 1
+
+
+@pytest.mark.parametrize("step", ["fsync", "rename"])
+def test_a_full_disk_leaves_the_former_model_and_nothing_half_written(step, saved, data, model, monkeypatch):
+    folder, result = saved
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    calls = []
+
+    def full(*_: object) -> None:
+        calls.append(step)
+        if step == "fsync" or len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        return original(*_)
+
+    original = getattr(os, step)
+    monkeypatch.setattr(os, step, full)
+    with pytest.raises(OSError, match="No space left"):
+        keep(folder, result, model("reno"), data, extra={"sweep": "t"})
+    monkeypatch.undo()
+
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+    assert len(list(folder.parent.glob("*model*"))) == 1
+
+
+def test_values_that_json_cannot_hold_are_refused_before_anything_is_written(data, model, finish, tmp_path):
+    learner = model("linear", values={"training.epochs": 1})
+    result = finish([learner], data)[Key("trial 0")]
+
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        keep(tmp_path / "m", result, learner, data, extra={"score": float("nan")})
+    assert list(tmp_path.glob("m*")) == []
+
+
+def test_model_json_can_be_read_by_a_person(saved):
+    facts = json.loads((saved[0] / "model.json").read_text())
+
+    assert facts["values"]["align.width"] == 8
+    assert facts["classes"] == ["anger", "fear", "joy"]

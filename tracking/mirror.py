@@ -20,7 +20,7 @@ from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from tracking import names
-from tracking.errors import RefusedError, one_line
+from tracking.errors import RefusedError, TrackingError, one_line
 from tracking.rows import Dataset, OpenSweep, Point, RunRow, SweepRow, table_json
 from tracking.store import connect, trouble
 
@@ -62,13 +62,17 @@ class Mirror:
         with trouble(f"MLflow cannot open experiment {sweep.experiment!r}"):
             self._identity = sweep.identity
             self._experiment_id = self._experiment(sweep)
+            self._offer_view(sweep)
             self._known = self._find_runs()
             self.write(sweep.run())
         return OpenSweep(self._experiment_id, self._known[names.PARENT_KEY].run_id)
 
     def _experiment(self, sweep: SweepRow) -> str:
         found = self._client.get_experiment_by_name(sweep.experiment)
-        if found is not None and found.lifecycle_stage == "active":
+        if found is not None and found.lifecycle_stage != "active":
+            advice = f"restore it (mlflow experiments restore -x {found.experiment_id}) or choose another name"
+            raise TrackingError(f"experiment {sweep.experiment!r} was deleted in MLflow; {advice}")
+        if found is not None:
             return str(found.experiment_id)
         tags = {names.EXPERIMENT_KIND: names.TRAINING_EXPERIMENT}
         if sweep.primary_metric is not None:
@@ -76,7 +80,7 @@ class Mirror:
         try:
             return str(self._client.create_experiment(sweep.experiment, self._location(sweep.experiment), tags))
         except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS" or "deleted" in str(error.message):
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             return str(self._client.get_experiment_by_name(sweep.experiment).experiment_id)  # another was first
 
@@ -86,6 +90,18 @@ class Mirror:
             return None
         readable = re.sub(r"[^\w.-]+", "-", experiment).strip("-.")
         return str(self._artifact_root.resolve() / f"{readable}-{hashlib.sha256(experiment.encode()).hexdigest()[:8]}")
+
+    def _offer_view(self, sweep: SweepRow) -> None:
+        """The UI shows no metric unless asked: a view with the sweep's trials, the best first."""
+        if not sweep.columns:
+            return
+        state: dict[str, Any] = {
+            "selectedColumns": [f"{kind}.`{name}`" for kind, _, name in (c.partition(".") for c in sweep.columns)],
+            "searchFilter": f"tags.`{names.SWEEP}` = '{sweep.identity}' AND tags.`{names.KIND}` = '{names.TRIAL_KIND}'",
+        }
+        if sweep.primary_metric is not None:
+            state |= {"orderByKey": f"metrics.`{sweep.primary_metric}`", "orderByAsc": sweep.minimize}
+        self._client.set_experiment_tag(self._experiment_id, names.VIEW + names.view(sweep.identity), json.dumps(state))
 
     def _find_runs(self) -> dict[str, _Known]:
         """All runs of the sweep by key. Of two with one key the finished, else the earlier counts."""

@@ -13,7 +13,8 @@ MIRRORED = "reno.mirrored"  # digest of what the run holds, written last: a run 
 DUPLICATE = "reno.duplicate"  # "true": a second run that an interrupted call left behind; not part of the sweep
 
 EXPERIMENT_KIND = "mlflow.experimentKind"
-TRAINING_EXPERIMENT = "custom_model_development"  # makes the UI open the experiment on its runs, not on GenAI traces
+TRAINING_EXPERIMENT = "custom_model_development"  # a UI without a GenAI/training switch opens it on its runs
+VIEW = "mlflow.sharedViewState."  # + key: columns, sorting and filter of the runs' table, as JSON
 PRIMARY_METRIC = "mlflow.experiment.primaryMetric.name"  # the UI's charts begin with it
 NOTE = "mlflow.note.content"
 PARENT = "mlflow.parentRunId"
@@ -22,6 +23,7 @@ USER = "mlflow.user"
 SOURCE_NAME = "mlflow.source.name"
 COMMIT = "mlflow.source.git.commit"
 TABLES = "mlflow.loggedArtifacts"  # JSON list of the tables that the UI offers under Evaluation
+VERSIONS = "mlflow.modelVersions"  # at a logged model: the registered versions that it became
 DATA_CONTEXT = "mlflow.data.context"
 
 # --- kinds and keys of runs ---------------------------------------------------------------------------------
@@ -46,6 +48,11 @@ def trial(number: int) -> str:
 def experiment(corpus: str) -> str:
     """The experiment that holds a corpus's sweeps: 'reno/demo'."""
     return f"reno/{slug(corpus)}"
+
+
+def view(identity: str) -> str:
+    """The key of a sweep's own view of the runs' table, as it stands in the UI's URL."""
+    return identity[:12]
 
 
 def model(corpus: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
@@ -37,14 +39,11 @@ def metric_history(tracking_uri: str, run_id: str, metric: str) -> list[tuple[in
 
 def artifact(tracking_uri: str, run_id: str, path: str) -> str:
     """A text artifact's content."""
-    from mlflow.artifacts import load_text
-
     client = connect(tracking_uri)
-    with trouble(f"artifact {path!r} of run {run_id} cannot be read"):
-        if not any(entry.path == path for entry in _artifacts(client, run_id, path)):
+    with tempfile.TemporaryDirectory() as folder, trouble(f"artifact {path!r} of run {run_id} cannot be read"):
+        if not any(entry.path == path for entry in client.list_artifacts(run_id, path.rpartition("/")[0] or None)):
             raise TrackingError(f"run {run_id} has no artifact {path!r}")
-        root = client.get_run(run_id).info.artifact_uri
-        return str(load_text(f"{root}/{path}"))
+        return Path(client.download_artifacts(run_id, path, folder)).read_text("utf-8")
 
 
 def experiments(tracking_uri: str) -> list[dict[str, Any]]:
@@ -85,11 +84,6 @@ def _all_experiments(client: MlflowClient) -> Iterator[Any]:
         token = page.token
         if not token:
             return
-
-
-def _artifacts(client: MlflowClient, run_id: str, path: str) -> list[Any]:
-    folder = path.rpartition("/")[0]
-    return list(client.list_artifacts(run_id, folder or None))
 
 
 def _row(run: Any) -> dict[str, Any]:

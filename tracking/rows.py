@@ -80,7 +80,9 @@ class SweepRow:
     tables: Mapping[str, Table] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
     datasets: Sequence[Dataset] = ()
-    primary_metric: str | None = None  # what the experiment's charts begin with
+    primary_metric: str | None = None  # what the experiment's charts and the sweep's view are sorted by
+    minimize: bool = False  # a lower primary metric is better
+    columns: Sequence[str] = ()  # what the sweep's view shows: 'metrics.val_macro_f1', 'params.renyi.beta'
 
     def run(self) -> RunRow:
         """The parent run as a row like the others. A note too long for a tag is whole in note.md."""

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import sqlite3
+import time
 import urllib.parse
 import uuid
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from mlflow.utils.rest_utils import http_request
 from tracking.errors import TrackingError, one_line, without_credentials
 
 _ANSWER_WITHIN = 5  # seconds that a server has for its first answer; name lookup and connection have as many each
+_ABANDONED = 600  # seconds after which nobody is still making a store
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _SQLITE = "sqlite:///"
 
@@ -65,8 +67,6 @@ def trouble(what: str) -> Iterator[None]:
 def _advice(error: MlflowException) -> str | None:
     if "out-of-date database schema" in str(error.message):
         return "another MLflow release made it; keep a copy and run: mlflow db upgrade URI"
-    if "deleted state" in str(error.message):
-        return "the experiment of this name was deleted; restore it (mlflow experiments restore) or choose another name"
     return None
 
 
@@ -84,6 +84,9 @@ def _prepare_sqlite(file: Path, artifact_root: Path | None) -> None:
     what = f"MLflow's store {file} cannot be opened"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in file.parent.glob(f".{file.name}.*"):
+            if leftover.stat().st_mtime < time.time() - _ABANDONED:  # a kill came while it was being made
+                leftover.unlink(missing_ok=True)
         if not file.exists():
             _create_sqlite(file, artifact_root or file.parent / "artifacts")
         connection = sqlite3.connect(file, timeout=10)

@@ -23,7 +23,7 @@ def replacing(file: Path) -> Iterator[Path]:
     try:
         yield temporary
         _sync(temporary)
-        temporary.chmod(0o666 & ~_umask())  # mkstemp is private; a shared cache must stay readable
+        temporary.chmod(_MODE)  # mkstemp's is private; a shared cache must stay readable
         temporary.replace(file)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -45,3 +45,6 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+_MODE = 0o666 & ~_umask()  # asked once: asking sets it for a moment, for every thread

@@ -14,7 +14,7 @@ TABLES = (".csv", ".parquet")
 def open_corpus(name_or_path: str, root: str | None, cache: Path) -> Corpus:
     """The corpus that a human named: a UserError says what is on offer where there is none.
 
-    `root` is where a named corpus lies; `cache` is where one that is made by a program is kept. A folder may carry
+    `root` is where a named corpus lies; one that is made by a program always lies in `cache`. A folder may carry
     `@speaker=REGEX`.
     """
     asked, _, speaker = name_or_path.partition("@speaker=")
@@ -37,7 +37,7 @@ def prepare(corpus: Corpus) -> None:
 def _named(name: str, root: str | None, speaker: str | None, cache: Path) -> Corpus:
     module = catalogue.load("corpora", name)
     if module.FACTS.synthetic:
-        place = Path(root) if root else cache / module.FOLDER
+        place = cache / module.FOLDER
     elif root:
         place = Path(root).expanduser()
     else:

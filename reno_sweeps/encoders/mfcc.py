@@ -77,8 +77,13 @@ class Spectral:
         import numpy as np
         import torch
 
-        with torch.inference_mode():
-            vectors = [self._embed(torch.from_numpy(clip).to(self._bands.device)).cpu().numpy() for clip in clips]
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # the work of a clip is too small to share: two threads took ten times as long
+        try:
+            with torch.inference_mode():
+                vectors = [self._embed(torch.from_numpy(clip).to(self._bands.device)).cpu().numpy() for clip in clips]
+        finally:
+            torch.set_num_threads(threads)
         return np.stack(vectors) if vectors else np.zeros((0, self.dim), np.float32)
 
     def _embed(self, clip: Tensor) -> Tensor:

@@ -1,0 +1,47 @@
+# Everything from a fresh machine: Python 3.11–3.13 and make are enough. Set-up speaks on stderr alone.
+.SILENT:
+.PHONY: install sweep test check bench pins clean
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := 0.13.9
+READY := $(VENV)/.ready
+ARGS ?=
+# the first Python that fits; PYTHON=… chooses another
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+
+install: $(READY)
+
+$(READY): pyproject.toml pins.txt Makefile
+	test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with venv is needed; name one with PYTHON=…" >&2; exit 2; }
+	echo "setting up $(VENV) (a few minutes and 6 GB the first time)" >&2
+	$(PYTHON) -m venv $(VENV) >&2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV) >&2
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement pins.txt >&2
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . >&2
+	touch $(READY)
+
+sweep: install
+	$(BIN)/reno-sweep run --space rd_params.yaml $(ARGS)
+
+test: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+
+check: install
+	$(BIN)/ruff format --check . >&2
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/lint-imports
+
+bench: install
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+# exact versions that were tested together, without addresses; delete a line, or all, to move it
+pins: install
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate --group dev \
+		--custom-compile-command "make pins" --output-file pins.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

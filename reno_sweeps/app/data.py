@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reno_sweeps import catalogue
+from reno_sweeps.app import devices
 
 
 def corpora() -> list[dict[str, Any]]:
@@ -73,7 +74,7 @@ def embed(
         asked.encoders,
         there.cache,
         weights=asked.weights,
-        device=there.device,
+        device=devices.settle(there.device),
         skip_broken=there.skip_broken,
         progress=None if quiet else clips_said(),
         download=there.download,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from reno_sweeps.app import interrupt, mirror, stored
+from reno_sweeps.app import devices, interrupt, mirror, stored
 from reno_sweeps.app.opening import Opened, encoders_in, state_of
 from reno_sweeps.app.progress import Progress, clips_said
 from reno_sweeps.records import Cell, FoldScore, Key, Model, Split, Trial, UserError
@@ -80,7 +80,7 @@ def _prepare(opened: Opened, stack: ExitStack, *, quiet: bool) -> _Prepared:
         encoders_in(opened.sweep),
         opened.settings.cache,
         weights=opened.sweep.weights,
-        device=opened.settings.device,
+        device=devices.settle(opened.settings.device),
         skip_broken=opened.settings.skip_broken,
         progress=None if quiet else clips_said(),
         download=opened.settings.download,

@@ -103,6 +103,8 @@ class Candidates:
 
     def _quota(self, cell: int) -> int:
         budget, size = self._plan.sweep.budget.trials, self._proposers[cell].size
+        if not self._searches[cell]:
+            return 1  # one configuration: more trials of it would give the same
         return budget if size is None else min(budget, size)
 
     def _news(self, running: Running) -> list[tuple[int, float]]:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from reno_sweeps.heads._layout import ATTENTION_DROPOUT, CHANNELS, Layout
+from reno_sweeps.heads._layout import ATTENTION_DROPOUT, CHANNELS, Layout, halved
+from reno_sweeps.heads._maximum import pair_maximum, window_maximum
 
 Weights = Mapping[str, Tensor]  # name → [models, *shape]
 
@@ -82,9 +83,8 @@ def trunk(weights: Weights, name: str, kind: str, positions: int | None, x: Tens
     if kind == "linear":
         return dense(weights, f"{name}.tokens", drop(x)).relu().view(*x.shape[:2], -1, CHANNELS)
     first = _bias_relu(weights, f"{name}.conv1", _halve(_convolve(weights, f"{name}.conv1", x[..., None])))
-    second = _halve(_convolve(weights, f"{name}.conv2", first))
-    pooled = second if positions is None else _pool(second, positions)
-    return _bias_relu(weights, f"{name}.conv2", pooled)
+    second = _convolve(weights, f"{name}.conv2", first)
+    return _bias_relu(weights, f"{name}.conv2", _halve(second) if positions is None else _pool(second, positions))
 
 
 def _convolve(weights: Weights, name: str, x: Tensor) -> Tensor:
@@ -106,31 +106,22 @@ def _bias_relu(weights: Weights, name: str, x: Tensor) -> Tensor:
 
 def _halve(x: Tensor) -> Tensor:
     """MaxPool(2) over positions: x [models, batch, n, channels] → [models, batch, n // 2, channels]; 1 stays 1."""
-    models, batch, n, channels = x.shape
-    if n == 1:
-        return x
-    pairs = x[:, :, : n - n % 2].reshape(models, batch, n // 2, 2, channels)
-    return pairs.max(3).values
+    return x if x.shape[2] == 1 else pair_maximum(x)
 
 
 def _pool(x: Tensor, positions: int) -> Tensor:
-    """Adaptive max-pool to `positions`: x [models, batch, n, channels]; windows repeat where n is smaller.
+    """MaxPool(2), then adaptive max-pool to `positions` with torch.nn.functional.adaptive_max_pool1d's windows.
 
-    The windows are torch.nn.functional.adaptive_max_pool1d's. Only the winners are gathered, so that the way back
-    writes `positions` numbers a channel.
+    x [models, batch, n, channels]; a maximum of maxima is one maximum, over windows twice as wide.
     """
-    models, batch, n, channels = x.shape
-    windows = _windows(n, positions, x.device)  # [positions, widest]
-    with torch.no_grad():
-        seen = x[:, :, windows.flatten()] if n % positions else x  # equal windows lie there already
-        winners = seen.view(models, batch, positions, -1, channels).max(3).indices  # each one's place in its window
-    return x.gather(2, windows[:, :1] + winners)
+    return window_maximum(x, _windows(x.shape[2], positions, x.device))
 
 
 @cache
 def _windows(n: int, positions: int, device: torch.device) -> Tensor:
-    """The rows of every window, [positions, widest]; shorter windows repeat their last row."""
+    """The rows of every window, [positions, widest]; shorter windows repeat their last row, small n repeats windows."""
+    pairs, width = halved(n), 2 if n > 1 else 1
     step = torch.arange(positions, device=device)
-    start, end = step * n // positions, ((step + 1) * n + positions - 1) // positions
+    start, end = step * pairs // positions * width, ((step + 1) * pairs + positions - 1) // positions * width
     widest = int((end - start).max())
     return torch.minimum(start[:, None] + torch.arange(widest, device=device), end[:, None] - 1)

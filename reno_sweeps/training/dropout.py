@@ -31,4 +31,4 @@ class Masks:
 def _mask(shape: torch.Size, rate: float, generator: torch.Generator) -> Tensor:
     if not rate:
         return torch.ones(shape)
-    return torch.empty(shape).bernoulli_(1 - rate, generator=generator).div_(1 - rate)
+    return torch.rand(shape, generator=generator).lt_(1 - rate).div_(1 - rate)  # twice as fast as bernoulli_

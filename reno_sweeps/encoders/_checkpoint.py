@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from reno_sweeps.encoders._facts import RATE
-from reno_sweeps.records import UserError
+from reno_sweeps.records import UserError, digest
 
-FAMILIES = "WavLM, wav2vec 2.0, HuBERT, UniSpeech(-SAT), data2vec-audio, SEW"  # they hear the waveform itself
+FAMILIES = "WavLM, wav2vec 2.0, HuBERT, UniSpeech(-SAT), data2vec-audio, SEW, wav2vec2-bert, Whisper"
+FEATURED = {"wav2vec2-bert", "whisper"}  # they hear the features that their own extractor makes
+SHORT = 560  # samples: two windows of 25 ms, 10 ms apart, which such extractors need at least
+SAID = (("preprocessor_config.json", None), ("processor_config.json", "feature_extractor"))  # how audio is prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Checkpoint:
     normalize: bool  # each clip to mean 0, variance 1 before the encoder hears it
     dim: int
     shortest: int  # samples: the receptive field of one frame
+    features: str | None = None  # digest of the feature extractor's settings; None: it hears the waveform itself
 
 
 def parse(name: str) -> Asked:
@@ -51,7 +55,7 @@ def parse(name: str) -> Asked:
 
 
 def inspect(name: str, asked: Asked, folder: Path) -> Checkpoint:
-    """The checkpoint in `folder`; a UserError where it is none that hears a waveform, or lacks what was asked."""
+    """The checkpoint in `folder`; a UserError where it is none that hears speech, or lacks what was asked."""
     config = _config(name, folder)
     layers = int(config["num_hidden_layers"])
     if asked.layer is not None and asked.layer > layers:
@@ -61,43 +65,64 @@ def inspect(name: str, asked: Asked, folder: Path) -> Checkpoint:
             f"encoder {name}: {folder} holds no .safetensors file\n"
             "save the model again with save_pretrained (transformers 5 or newer); .bin files are not loaded"
         )
-    return Checkpoint(
-        folder, asked.layer, _normalize(name, asked, folder), _dim(config, asked.layer), _shortest(config)
-    )
+    dim, said = _dim(config, asked.layer), _preparation(name, folder)
+    if config.get("model_type") in FEATURED:
+        return Checkpoint(
+            folder, asked.layer, normalize=False, dim=dim, shortest=SHORT, features=_features(name, asked, said)
+        )
+    return Checkpoint(folder, asked.layer, _normalize(name, asked, folder, said), dim, _shortest(config))
 
 
 def _config(name: str, folder: Path) -> dict[str, Any]:
+    """The config, with an encoder's width and depth under the names that most families use."""
     if not (folder / "config.json").is_file():
         found = "holds no config.json" if folder.is_dir() else "is not there"
         raise UserError(
             f"encoder {name}: the folder {folder} {found}\ngive one that transformers' save_pretrained wrote"
         )
     config = _json(name, folder / "config.json")
-    if not {"conv_kernel", "conv_stride", "hidden_size", "num_hidden_layers"} <= config.keys():
-        kind = config.get("model_type", "unknown")
-        raise UserError(f"encoder {name}: a {kind} model does not hear a waveform\non offer: {FAMILIES}")
-    if config.get("is_encoder_decoder"):
-        raise UserError(f"encoder {name}: an encoder with a decoder has no one hidden state\non offer: {FAMILIES}")
+    kind = config.get("model_type", "unknown")
+    if kind == "whisper":
+        config |= {"hidden_size": config.get("d_model"), "num_hidden_layers": config.get("encoder_layers")}
+    hears = kind in FEATURED or (
+        {"conv_kernel", "conv_stride"} <= config.keys() and not config.get("is_encoder_decoder")
+    )
+    if not hears or not config.get("hidden_size") or not config.get("num_hidden_layers"):
+        raise UserError(f"encoder {name}: a {kind} model is no speech encoder that is known here\non offer: {FAMILIES}")
     return config
 
 
-def _normalize(name: str, asked: Asked, folder: Path) -> bool:
-    """As asked, else as the checkpoint's own feature extractor does it."""
-    if asked.normalize is not None:
-        return asked.normalize
-    for file, inside in (("preprocessor_config.json", None), ("processor_config.json", "feature_extractor")):
-        if not (folder / file).is_file():
-            continue
-        said = _json(name, folder / file)
+def _preparation(name: str, folder: Path) -> dict[str, Any]:
+    """What the checkpoint's feature extractor says of itself; nothing where it has none."""
+    for file, inside in SAID:
+        said = _json(name, folder / file) if (folder / file).is_file() else {}
         said = said if inside is None else said.get(inside) or {}
         if said and said.get("sampling_rate", RATE) != RATE:
             raise UserError(f"encoder {name}: made for {said['sampling_rate']} samples a second; on offer: {RATE}")
         if said:
-            return bool(said.get("do_normalize", True))  # True: the default of Wav2Vec2FeatureExtractor
+            return said
+    return {}
+
+
+def _normalize(name: str, asked: Asked, folder: Path, said: dict[str, Any]) -> bool:
+    """As asked, else as the checkpoint's own feature extractor does it."""
+    if asked.normalize is not None:
+        return asked.normalize
+    if said:
+        return bool(said.get("do_normalize", True))  # True: the default of Wav2Vec2FeatureExtractor
     raise UserError(
         f"encoder {name}: {folder} holds no preprocessor_config.json\n"
         f"say whether clips are normalised to mean 0, variance 1: {name}@normalize=yes or {name}@normalize=no"
     )
+
+
+def _features(name: str, asked: Asked, said: dict[str, Any]) -> str:
+    """The settings of an extractor that makes spectral features, as a hash."""
+    if asked.normalize is not None:
+        raise UserError(f"encoder {name}: its own feature extractor settles that; leave @normalize away")
+    if not said:
+        raise UserError(f"encoder {name}: no preprocessor_config.json, so its features cannot be made\nadd that file")
+    return digest(said)
 
 
 def _dim(config: dict[str, Any], layer: int | None) -> int:

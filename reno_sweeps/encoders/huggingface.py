@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reno_sweeps.encoders._checkpoint import Asked, Checkpoint, inspect, parse
-from reno_sweeps.encoders._facts import RATE, EncoderFacts
+from reno_sweeps.encoders._facts import RATE, Encoder, EncoderFacts
+from reno_sweeps.encoders._featured import Featured
 from reno_sweeps.encoders._hub import cached, hub_folder, weights_digest
+from reno_sweeps.encoders._network import frozen
 from reno_sweeps.records import UserError
 
 if TYPE_CHECKING:
@@ -45,16 +46,17 @@ def at_hand(name: str) -> bool:
 
 def load(
     name: str, weights: str | None = None, device: str = "cpu", precision: str = "float32", download: bool = False
-) -> HuggingFace:
+) -> Encoder:
     """The encoder of a hub id, a local folder or a named row."""
     if precision not in PRECISIONS:
         raise UserError(f"precision {precision}: {name} offers {', '.join(PRECISIONS)}")
     found, known = _found(name, weights, download)
-    return HuggingFace(name, found, known | {"precision": precision}, device)
+    kind = HuggingFace if found.features is None else Featured
+    return kind(name, found, known | {"precision": precision}, device)
 
 
 class HuggingFace:
-    """A frozen checkpoint: each clip becomes the mean over time of the last hidden state, or of one layer's.
+    """A frozen checkpoint that hears the waveform: the mean over time of its last hidden state, or of one layer's.
 
     Only clips of equal length share a forward pass, so nothing is ever padded to a neighbour's length and no clip's
     vector depends on its company. A clip shorter than the receptive field of one frame (25 ms for most) is padded with
@@ -62,9 +64,10 @@ class HuggingFace:
     """
 
     def __init__(self, name: str, found: Checkpoint, facts: dict[str, Any], device: str) -> None:
-        self.id, self.dim, self.facts = name, found.dim, facts
+        self.id, self.dim = name, found.dim
+        self.facts: Mapping[str, Any] = facts
         self._found, self._device = found, device
-        self._model = _model(name, found.folder, facts["precision"]).to(device)
+        self._model = frozen(name, found.folder, facts["precision"]).to(device)
 
     def embed(self, clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Vectors [n, dim] of n recordings (1-D float32 at 16 kHz)."""
@@ -106,46 +109,6 @@ def _equal_lengths(clips: Sequence[NDArray[np.float32]]) -> Iterator[list[int]]:
             yield rows[start : start + size]
 
 
-def _model(name: str, folder: Path, precision: str) -> Any:
-    """The frozen network; a UserError where the folder's weights do not fill it."""
-    import torch
-    from safetensors import SafetensorError
-    from transformers import AutoModel
-
-    try:
-        with _quiet():
-            model, loading = AutoModel.from_pretrained(
-                folder,
-                local_files_only=True,
-                use_safetensors=True,
-                trust_remote_code=False,
-                dtype=getattr(torch, precision),
-                output_loading_info=True,
-            )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as fault:
-        raise UserError(f"encoder {name}: {folder} cannot be loaded ({str(fault).strip().splitlines()[0]})") from fault
-    missing = sorted(key for key in loading["missing_keys"] if not key.endswith("masked_spec_embed"))
-    if missing:  # they would be drawn at random
-        raise UserError(f"encoder {name}: {folder} lacks {len(missing)} weights of the model, the first: {missing[0]}")
-    return model.eval().requires_grad_(False)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and no advice on training from transformers."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
-
-
 def _found(name: str, weights: str | None, download: bool) -> tuple[Checkpoint, dict[str, Any]]:
     """The checkpoint and its address facts."""
     asked = parse(name)
@@ -158,7 +121,7 @@ def _found(name: str, weights: str | None, download: bool) -> tuple[Checkpoint, 
         "layer": found.layer,
         "pooling": "mean",
         "precision": "float32",
-        "normalize": found.normalize,
+        "normalize": found.features or found.normalize,
         "code": VERSION,
     }
 

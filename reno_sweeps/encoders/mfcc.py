@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reno_sweeps.encoders._facts import RATE, EncoderFacts
@@ -65,7 +65,8 @@ class Spectral:
         import torch
         from torchaudio.functional import create_dct, melscale_fbanks
 
-        self.id, self.facts = name, facts
+        self.id = name
+        self.facts: Mapping[str, Any] = facts
         self.dim = 2 * (COEFFICIENTS if name == "mfcc" else BANDS)
         self._window = torch.hann_window(WINDOW, device=device)
         bands = melscale_fbanks(FFT // 2 + 1, 0.0, RATE / 2, BANDS, RATE, norm="slaney", mel_scale="slaney")

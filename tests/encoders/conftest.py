@@ -49,3 +49,40 @@ def _save_checkpoint() -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def wavlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_checkpoint(tmp_path_factory.mktemp("wavlm"))
+
+
+@pytest.fixture(scope="session")
+def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
+
+    return _save_featured(
+        tmp_path_factory.mktemp("whisper"), WhisperModel, WhisperConfig(**SMALL), WhisperFeatureExtractor
+    )
+
+
+@pytest.fixture(scope="session")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertModel
+
+    config = Wav2Vec2BertConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16)
+    return _save_featured(tmp_path_factory.mktemp("bert"), Wav2Vec2BertModel, config, SeamlessM4TFeatureExtractor)
+
+
+SMALL = {
+    "d_model": 16,
+    "encoder_layers": 2,
+    "decoder_layers": 1,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 16,
+    "decoder_ffn_dim": 16,
+}
+
+
+def _save_featured(folder: Path, model: Any, config: Any, extractor: Any) -> Path:
+    import torch
+
+    torch.manual_seed(0)
+    model(config).save_pretrained(folder)
+    extractor().save_pretrained(folder)
+    return folder

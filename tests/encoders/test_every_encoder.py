@@ -15,9 +15,10 @@ COMPUTED = [row["id"] for row in list_encoders() if row["source"] == "computed"]
 ADDRESS = {"encoder", "weights", "layer", "pooling", "precision", "normalize", "code"}
 
 
-@pytest.fixture(scope="module", params=[*COMPUTED, "hf"])
-def encoder(request, wavlm):
-    return load_encoder(f"hf:{wavlm}" if request.param == "hf" else request.param)
+@pytest.fixture(scope="module", params=[*COMPUTED, "wavlm", "whisper", "bert"])
+def encoder(request):
+    known = request.param in COMPUTED
+    return load_encoder(request.param if known else f"hf:{request.getfixturevalue(request.param)}")
 
 
 @pytest.fixture(scope="module")

@@ -173,8 +173,8 @@ def break_no_weights(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
 
 
-def break_spectrogram(folder: Path) -> None:
-    (folder / "config.json").write_text(json.dumps({"model_type": "whisper", "d_model": 8}))
+def break_kind(folder: Path) -> None:
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 8}))
 
 
 def break_config(folder: Path) -> None:
@@ -200,7 +200,7 @@ def break_half(folder: Path) -> None:
     ("fault", "answer"),
     [
         (break_no_weights, "holds no .safetensors file"),
-        (break_spectrogram, "a whisper model does not hear a waveform"),
+        (break_kind, "a bert model is no speech encoder"),
         (break_config, "is not JSON"),
         (break_bytes, "cannot be loaded"),
         (break_rate, "made for 8000 samples a second"),

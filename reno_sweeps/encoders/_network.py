@@ -1,0 +1,50 @@
+"""A checkpoint's network, loaded from safetensors, complete, frozen, without a word."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from reno_sweeps.records import UserError
+
+
+def frozen(name: str, folder: Path, precision: str) -> Any:
+    """The frozen network; a UserError where the folder's weights do not fill it."""
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModel
+
+    try:
+        with quiet():
+            model, loading = AutoModel.from_pretrained(
+                folder,
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                dtype=getattr(torch, precision),
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as fault:
+        raise UserError(f"encoder {name}: {folder} cannot be loaded ({str(fault).strip().splitlines()[0]})") from fault
+    missing = sorted(key for key in loading["missing_keys"] if not key.endswith("masked_spec_embed"))
+    if missing:  # they would be drawn at random
+        raise UserError(f"encoder {name}: {folder} lacks {len(missing)} weights of the model, the first: {missing[0]}")
+    return model.eval().requires_grad_(False)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars and no advice on training from transformers."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

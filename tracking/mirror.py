@@ -183,8 +183,8 @@ class Mirror:
         known.digest = digest
 
     def _create(self, row: RunRow, tags: dict[str, str]) -> _Known:
-        """A new run, unless an earlier unanswered call has made it. It carries its key from the first moment."""
-        if row.key in self._unsure:
+        """A new run, unless an unanswered call or another driver has made it. It carries its key from the start."""
+        if row.key in self._unsure or not self._uri.startswith("sqlite:"):
             made = sorted(self._search(row.key), key=_age)
         else:
             self._unsure.add(row.key)

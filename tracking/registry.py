@@ -42,7 +42,8 @@ class Package:
     """What makes a folder of weights a model that others can run.
 
     `code` is a Python file that ends in `mlflow.models.set_model(...)`; its model finds the folder as
-    `context.artifacts["model"]` and `config` as `context.model_config`. No pickle is made or read.
+    `context.artifacts["model"]` and `config` as `context.model_config`. No pickle is made or read. MLflow warns
+    unless the model's `predict` says `model_input: pandas.DataFrame`.
     """
 
     folder: Path
@@ -189,6 +190,7 @@ def _upload(client: MlflowClient, run: Any, local: Path, name: str, tags: Mappin
         card = Model.load(str(local))
         card.model_id, card.model_uuid = logged.model_id, logged.model_id
         card.run_id, card.artifact_path = run.info.run_id, logged.artifact_location
+        _forget_this_machine(card)
         card.save(str(local / "MLmodel"))
         client.log_model_artifacts(logged.model_id, str(local))
     except BaseException:
@@ -197,6 +199,14 @@ def _upload(client: MlflowClient, run: Any, local: Path, name: str, tags: Mappin
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run.info.run_id, [LoggedModelOutput(logged.model_id, step=0)])
     return str(logged.model_id)
+
+
+def _forget_this_machine(card: Model) -> None:
+    """MLflow notes where code and folder came from; it loads them from beside the card and never looks there."""
+    flavor = card.flavors["python_function"]
+    flavor["model_code_path"] = Path(flavor["model_code_path"]).name
+    for artifact in flavor["artifacts"].values():
+        artifact["uri"] = artifact["path"]
 
 
 def _new_version(

@@ -104,7 +104,7 @@ def _create_sqlite(file: Path, artifact_root: Path) -> None:
     uri = f"{_SQLITE}{temporary}"
     try:
         with trouble(f"MLflow's store {file} cannot be made"):
-            SqlAlchemyStore(uri, str(artifact_root))._dispose_engine()
+            SqlAlchemyStore(uri, str(artifact_root.resolve()))._dispose_engine()
         SqlAlchemyStore._engine_map.pop(uri, None)
         _publish(temporary, file)
     finally:

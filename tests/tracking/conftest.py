@@ -17,6 +17,7 @@ import pytest
 
 from tracking import names, server, store
 from tracking.rows import RunRow, SweepRow
+from tracking.writer import Writer
 
 START = 1_700_000_000_000  # ms
 
@@ -77,6 +78,25 @@ def a_trial() -> Callable[..., RunRow]:
         return RunRow(**{**plain, **changes})
 
     return make
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def open_writer(home: Path, uri: str, said: list[str]) -> Iterator[Callable[[], Writer]]:
+    """`open_writer()`: a new writer on the home's store, as a resumed driver makes one."""
+    writers = []
+
+    def make() -> Writer:
+        writers.append(Writer(uri, home / "artifacts", say=said.append))
+        return writers[-1]
+
+    yield make
+    for writer in writers:
+        writer.close()
 
 
 @pytest.fixture

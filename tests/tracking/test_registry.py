@@ -34,7 +34,7 @@ class Tiny(mlflow.pyfunc.PythonModel):
         self.weight = json.loads((Path(context.artifacts["model"]) / "model.json").read_text())["weight"]
         self.unit = context.model_config["unit"]
 
-    def predict(self, context, model_input, params=None):
+    def predict(self, context, model_input: pd.DataFrame, params=None):
         return pd.DataFrame(
             {
                 "path": model_input["path"],
@@ -129,6 +129,8 @@ def test_a_version_carries_its_tags_run_signature_example_and_wheel(uri: str, pa
     assert "wheels/tiny_dependency-1.0-py3-none-any.whl" in requirements
     assert (folder / "wheels" / "tiny_dependency-1.0-py3-none-any.whl").exists()
     assert "wheels/tiny_dependency-1.0-py3-none-any.whl" in (folder / "conda.yaml").read_text()
+    assert "weights.safetensors" in {file.name for file in folder.rglob("*")}
+    assert str(package.folder) not in (folder / "MLmodel").read_text()
     assert not list(folder.rglob("*.pkl"))
     assert not list(folder.rglob("__pycache__"))
 

@@ -149,10 +149,11 @@ def test_a_model_goes_through_a_server_and_back(serving: Serving, home: Path, tm
 
 ECHO = """
 import mlflow
+import pandas as pd
 
 
 class Echo(mlflow.pyfunc.PythonModel):
-    def predict(self, context, model_input, params=None):
+    def predict(self, context, model_input: pd.DataFrame, params=None):
         return model_input
 
 

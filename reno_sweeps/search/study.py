@@ -46,13 +46,13 @@ def grid(search: Mapping[str, Distribution]) -> tuple[dict[str, Value], ...]:
     choices = [distribution.choices() for distribution in search.values()]
     if any(c is None for c in choices):
         raise UserError("sampler: grid needs a step for every float that is searched")
-    points: dict[tuple[tuple[str, Value], ...], dict[str, Value]] = {}
+    points: dict[tuple[tuple[str, type, Value], ...], dict[str, Value]] = {}
     for values in itertools.product(*(c for c in choices if c is not None)):
         point: dict[str, Value] = {}
         for (name, distribution), value in zip(search.items(), values, strict=True):
             if applies(distribution, point):
                 point[name] = value
-        points.setdefault(tuple(point.items()), point)
+        points.setdefault(tuple((name, type(value), value) for name, value in point.items()), point)
     return tuple(points.values())
 
 
@@ -131,7 +131,14 @@ class Proposer:
         for name, distribution in self._search.items():
             if applies(distribution, proposal):
                 proposal[name] = _suggest(trial, name, distribution)
+        self._forget_unused(trial)
         return proposal
+
+    def _forget_unused(self, trial: optuna.Trial) -> None:
+        """Samplers note what they drew for running trials, unmet conditions included: a resume knows only proposals."""
+        for key in self._storage.get_trial(trial._trial_id).system_attrs:
+            if ":relative_params:" in key:
+                self._storage.set_trial_system_attr(trial._trial_id, key, "")
 
     def _tell(self, index: int, result: Trial) -> None:
         self._told = index + 1
@@ -214,7 +221,7 @@ class Racer:
         """Take in an ended trial with all its (step, value): what later ones are compared with."""
         trial_id = self._trial_id(index)
         for step, value in steps:
-            self._storage.set_trial_intermediate_value(trial_id, step, value)
+            self.report(index, step, value)  # asked for its effect: hyperband notes the rungs that a trial has passed
         values = None if result.objective is None else [result.objective]
         self._storage.set_trial_state_values(trial_id, STATES[result.state], values)
 

@@ -8,6 +8,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from reno_sweeps.records import FoldScore, Sweep, Trial
+from reno_sweeps.training.configuration import cell_of
 
 TEST = ("accuracy", "macro_f1", "uar")  # what is reported of test folds, beside cross_entropy in the tables
 FORMER = "mlflow_runs"  # fact: key of a run → its id
@@ -75,7 +76,7 @@ def summarise(
 ) -> dict[str, Any]:
     """The whole object. `place` says where things are: sweep, experiment_id, parent_run_id, tracking_uri, …"""
     best = best_of(trials, sweep)
-    cell = sweep.cells[best.cell if best else 0]
+    cell = cell_of(sweep.cells[best.cell], best.proposal) if best else sweep.cells[0]
     summary: dict[str, Any] = {
         **place,
         "encoders": list(cell.encoders),
@@ -92,7 +93,8 @@ def summarise(
         summary["optimistic"] = True  # the test fold stopped the training and selected: said beside every figure
     if len(sweep.cells) > 1:
         summary["cells"] = [_cell(i, sweep, trials, facts) for i in range(len(sweep.cells))]
-    return finite(summary)
+    found: dict[str, Any] = finite(summary)
+    return found
 
 
 def _baselines(facts: Mapping[str, Any]) -> dict[str, Any]:

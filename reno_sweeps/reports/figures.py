@@ -1,0 +1,145 @@
+"""Figures of what was tested: learning curves, confusion and F1 of the best trial, and its baselines beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reno_sweeps.records import FoldScore
+from reno_sweeps.reports import tables, wording
+from reno_sweeps.reports.panels import LEGEND, Figure, axis, figure, literal, part, value_axis
+from reno_sweeps.reports.theme import BLUE, GREY, SERIES
+
+PANELS = ("macro_f1", "accuracy", "uar")
+
+
+def learning_curves(scores: Sequence[FoldScore], objective: str, caveat: str = "") -> Figure:
+    """Validation metric, losses and divergence by epoch, a colour for each fold; the kept epoch has a dot."""
+    panels: list[tuple[tuple[str, ...], str]] = [((f"val_{objective}",), wording.metric(f"val_{objective}"))]
+    if objective != "cross_entropy":
+        panels.append((("val_cross_entropy", "cross_entropy"), "cross-entropy"))
+    if any("divergence" in score.curves for score in scores):
+        panels.append((("divergence",), "Rényi divergence"))
+    data: list[Figure] = []
+    axes: Figure = {}
+    for i, (metrics, title) in enumerate(panels):
+        for number, score in enumerate(scores):
+            name = _fold_name(score, scores)
+            data += [_curve(score, metric, name, number, i) for metric in metrics if metric in score.curves]
+        axes[axis("x", i)] = {"title": {"text": "epoch"}, "domain": part(i, len(panels), 0.2), "anchor": f"y{i + 1}"}
+        axes[axis("y", i)] = {"title": {"text": title}, **value_axis(metrics[0]), "anchor": f"x{i + 1}"}
+    return figure(data, "Learning curves of the best trial", caveat, 380, legend=LEGEND, **axes)
+
+
+def _curve(score: FoldScore, metric: str, name: str, number: int, panel: int) -> Figure:
+    curve = score.curves[metric]
+    epochs = list(range(1, len(curve) + 1))
+    training = metric == "cross_entropy"
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": name,
+        "legendgroup": name,
+        "showlegend": panel == 0,
+        "x": epochs,
+        "y": list(curve),
+        "xaxis": f"x{panel + 1}",
+        "yaxis": f"y{panel + 1}",
+        "line": {"color": SERIES[number % len(SERIES)], "width": 1.6, "dash": "dot" if training else "solid"},
+        "marker": {"size": [8 if epoch == score.best_epoch and not training else 0 for epoch in epochs]},
+    }
+
+
+def confusion(
+    scores: Sequence[FoldScore], classes: Sequence[str], *, normalised: bool = False, caveat: str = ""
+) -> Figure:
+    """What was taken for what on the test folds together: counts, or shares of each truth."""
+    counts = tables.confusion_counts(scores)
+    cells = [[c / sum(row) if sum(row) else None for c in row] for row in counts] if normalised else counts
+    names = [literal(name) for name in classes]
+    angle = -35 if len(names) < 9 else -60
+    heat = {
+        "type": "heatmap",
+        "z": cells,
+        "x": names,
+        "y": names,
+        "texttemplate": "%{z:.0%}" if normalised else "%{z}",
+        "showscale": False,
+        "hovertemplate": "%{y} taken for %{x}: %{z" + (":.1%" if normalised else "") + "}<extra></extra>",
+        **({"zmin": 0, "zmax": 1} if normalised else {"zmin": 0}),
+    }
+    down = {
+        "title": {"text": "truth"},
+        "autorange": "reversed",
+        "type": "category",
+        "showgrid": False,
+        "ticks": "",
+        "ticklabelstandoff": 5,
+    }
+    across = {"title": {"text": "prediction"}, "type": "category", "showgrid": False, "ticks": "", "tickangle": angle}
+    title = "Confusion, shares of each truth" if normalised else "Confusion, clips"
+    return figure([heat], title, caveat, 160 + max(260, 38 * len(classes)), xaxis=across, yaxis=down)
+
+
+def class_f1(scores: Sequence[FoldScore], classes: Sequence[str], caveat: str = "") -> Figure:
+    """F1 of each class on the test folds: a bar for the mean, a point for each fold."""
+    names = [literal(name) for name in classes]
+    means = tables.class_means(scores)
+    bar: Figure = {
+        "type": "bar",
+        "orientation": "h",
+        "name": "mean",
+        "x": means,
+        "y": names,
+        "hovertemplate": "%{x:.1%}",
+    }
+    bar |= {"marker": {"color": BLUE, "opacity": 0.55}, "hoverlabel": {"namelength": 0}}
+    data: list[Figure] = [bar]
+    for number, score in enumerate(scores):
+        point: Figure = {"type": "scatter", "mode": "markers", "name": _fold_name(score, scores), "y": names}
+        point |= {"x": list(score.test_f1), "hovertemplate": "%{x:.1%}"}
+        data.append({**point, "marker": {"size": 7, "color": SERIES[number % len(SERIES)]}})
+    down = {"autorange": "reversed", "type": "category", "showgrid": False}
+    across = {"title": {"text": "F1"}, "tickformat": ".0%", "range": [0, 1]}
+    layout = {"xaxis": across, "yaxis": down, "showlegend": False, "bargap": 0.35}
+    return figure(data, "F1 by class", caveat, 130 + 36 * max(4, len(classes)), **layout)
+
+
+def compared(summary: Mapping[str, Any], caveat: str = "") -> Figure | None:
+    """Everything that was tested on the same folds: mean, deviation and each fold; None where nothing was."""
+    found = tables.compared(summary)
+    if not found:
+        return None
+    data: list[Figure] = []
+    for i, metric in enumerate(PANELS):
+        names = [name for name, over in found.items() if metric in over]
+        overs = [found[name][metric] for name in names]
+        data += _spread([literal(name) for name in names], overs, metric, i)
+    axes: Figure = {}
+    for i, metric in enumerate(PANELS):
+        title = {"title": {"text": wording.metric(f"test_{metric}")}}
+        axes[axis("x", i)] = {
+            **title,
+            "tickformat": ".0%",
+            "rangemode": "tozero",
+            "nticks": 5,
+            "domain": part(i, 3, 0.08),
+        }
+    axes["yaxis"] = {"autorange": "reversed", "type": "category", "showgrid": False}
+    return figure(data, "On the same test folds", caveat, 150 + 38 * len(found), showlegend=False, **axes)
+
+
+def _spread(names: Sequence[str], overs: Sequence[Mapping[str, Any]], metric: str, panel: int) -> list[Figure]:
+    place = {"xaxis": f"x{panel + 1}", "yaxis": "y", "type": "scatter", "mode": "markers"}
+    folds = [(name, value) for name, over in zip(names, overs, strict=True) for value in over["folds"]]
+    small = {"size": 6, "color": GREY, "opacity": 0.6}
+    error = {"type": "data", "array": [over["std"] or 0 for over in overs], "color": BLUE, "thickness": 1.6}
+    means = {"x": [over["mean"] for over in overs], "y": list(names), "error_x": error}
+    each = {"x": [value for _, value in folds], "y": [name for name, _ in folds], "marker": small}
+    hover = {"hovertemplate": f"{wording.METRICS[metric]} %{{x:.1%}}<extra></extra>"}
+    return [{**place, **each, **hover}, {**place, **means, **hover, "marker": {"size": 10, "color": BLUE}}]
+
+
+def _fold_name(score: FoldScore, scores: Sequence[FoldScore]) -> str:
+    repeated = any(other.repeat for other in scores)
+    return f"repeat {score.repeat}, fold {score.fold}" if repeated else f"fold {score.fold}"

@@ -1,0 +1,179 @@
+"""One HTML page that explains a sweep, alone, without a network; and the folder of tables and figures beside it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from reno_sweeps.files import write_bytes
+from reno_sweeps.records import Sweep, Trial
+from reno_sweeps.reports import figures, pictures, search_figures, space_file, story, tables, wording
+from reno_sweeps.reports.panels import Figure
+from reno_sweeps.reports.summary import finite
+from reno_sweeps.reports.theme import template
+
+TRIALS_SHOWN = 100  # the rest is in trials.csv: a browser gets slow with thousands of rows
+
+_CAPTIONS = {
+    "compared": "Large: mean over folds with its deviation. Small: each fold. All were tested on the same clips.",
+    "history": "Each point is a configuration's mean validation score over folds.",
+    "slices": "Each point is a trial, early ones grey, late ones blue, the best a star. "
+    "A cloud without a slope: it mattered little.",
+    "curves": "One colour a fold; the dot marks the epoch whose weights were kept. "
+    "Dotted: the training's own cross-entropy.",
+    "counts": "Clips of all test folds together.",
+    "shares": "The same, of each truth: the diagonal is recall.",
+    "classes": "Bars: mean over folds. Points: each fold.",
+}
+
+
+def build(
+    sweep: Sweep,
+    trials: Sequence[Trial],
+    summary: Mapping[str, Any],
+    provenance: Mapping[str, str],
+    classes: Sequence[str],
+    messages: Sequence[str],
+) -> str:
+    """The page. `summary` is the object of `run --json`, `classes` the corpus's in class order; all text is escaped."""
+    best = _best(trials, summary)
+    drawn = _figures(sweep, trials, summary, best, classes)
+    script, plotly = _asset("page.js"), _plotly()
+    rows = tables.trial_rows(tables.ranked(trials, sweep), sweep)
+    rendered: str = _template().render(
+        name=summary["sweep"],
+        subtitle=wording.cells(sweep),
+        badges=story.badges(summary),
+        sentences=story.sentences(sweep, summary),
+        protocol=wording.PROTOCOLS[sweep.protocol.selection],
+        messages=messages,
+        optimistic=bool(summary.get("optimistic")),
+        headline=_view(tables.headline(summary)),
+        configuration=_view(story.configuration(sweep, summary)),
+        folds=_view(tables.with_means(tables.brief_folds(best.scores)) if best else []),
+        cells=_view(tables.cell_rows(summary)),
+        trials=_view(rows[:TRIALS_SHOWN]),
+        trials_in_all=len(rows),
+        provenance=provenance,
+        command=story.command(),
+        space=space_file.resolved(sweep),
+        figures=drawn,
+        captions=_CAPTIONS,
+        style=_asset("page.css"),
+        themes=_json({scheme: template(scheme) for scheme in ("light", "dark")}),
+        scripts=[plotly, script] if drawn else [],
+        policy=_policy(plotly, script),
+    )
+    return rendered
+
+
+def write_all(
+    folder: Path,
+    sweep: Sweep,
+    trials: Sequence[Trial],
+    summary: Mapping[str, Any],
+    provenance: Mapping[str, str],
+    classes: Sequence[str],
+    messages: Sequence[str],
+) -> list[Path]:
+    """The page, its tables and figures in `folder`: each file whole or not at all; nothing before all are made."""
+    best = _best(trials, summary)
+    caveat = wording.caveat(summary)
+    made = {
+        "report.html": _bytes(build(sweep, trials, summary, provenance, classes, messages)),
+        "trials.csv": _bytes(tables.csv_text(tables.trial_rows(trials, sweep))),
+        space_file.NAME: _bytes(space_file.resolved(sweep)),
+        "history.png": pictures.history(sweep, trials, caveat),
+    }
+    if best is not None:
+        made |= {
+            "folds.csv": _bytes(tables.csv_text(tables.fold_rows(best.scores))),
+            "folds.md": _bytes(story.folds_markdown(sweep, summary, best)),
+            "confusion.png": pictures.confusion(best.scores, classes, caveat),
+        }
+    for name, content in made.items():
+        write_bytes(folder / name, content)
+    return [folder / name for name in made]
+
+
+def _bytes(text: str) -> bytes:
+    """UTF-8; a file's name may hold bytes that are no text, which are spelled out."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _best(trials: Sequence[Trial], summary: Mapping[str, Any]) -> Trial | None:
+    best = summary["best"]
+    return None if best is None else next(trial for trial in trials if trial.number == best["number"])
+
+
+def _view(rows: Sequence[tables.Row]) -> dict[str, Any] | None:
+    """A table as the template draws it: columns and cells, each with its kind; None without rows."""
+    shown = tables.shown(rows)
+    kinds = {c: "number" if tables.is_numeric(shown, c) else "" for c in tables.columns_of(shown)}
+    cells = [[(value, kinds[c] or _kind(value)) for c, value in row.items()] for row in shown]
+    return {"columns": list(kinds.items()), "rows": cells} if rows else None
+
+
+def _kind(text: str) -> str:
+    return "long" if len(text) > 60 else ""
+
+
+def _figures(
+    sweep: Sweep, trials: Sequence[Trial], summary: Mapping[str, Any], best: Trial | None, classes: Sequence[str]
+) -> dict[str, str]:
+    """Every figure that there is something to draw of, as JSON that may stand in a <script>."""
+    caveat = wording.caveat(summary)
+    made: dict[str, Figure | None] = {"compared": figures.compared(summary, caveat)}
+    if any(trial.ended for trial in trials):
+        made["history"] = search_figures.history(sweep, trials, caveat)
+        made["slices"] = search_figures.slices(sweep, trials, caveat)
+    if best is not None:
+        made["curves"] = figures.learning_curves(best.scores, sweep.objective.metric, caveat)
+        made["counts"] = figures.confusion(best.scores, classes, caveat=caveat)
+        made["shares"] = figures.confusion(best.scores, classes, normalised=True, caveat=caveat)
+        made["classes"] = figures.class_f1(best.scores, classes, caveat)
+    return {name: _json(figure) for name, figure in made.items() if figure is not None}
+
+
+def _json(value: Any) -> Any:
+    """JSON that no text in it can end or leave: '<', '>' and '&' are spelled as numbers."""
+    from markupsafe import Markup
+
+    text = json.dumps(finite(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)  # noqa: S704  # nothing that HTML reads is left in it
+
+
+def _template() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    house = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return house.from_string(_asset("page.html.jinja"))
+
+
+def _asset(name: str) -> Any:
+    """A file of this room, as text that is ours and needs no escaping."""
+    from markupsafe import Markup
+
+    return Markup(resources.files("reno_sweeps.reports").joinpath(name).read_text(encoding="utf-8"))  # noqa: S704
+
+
+def _plotly() -> Any:
+    """plotly.js itself, so that the page needs no network."""
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    return Markup(get_plotlyjs())  # noqa: S704
+
+
+def _policy(*scripts: str) -> str:
+    """What the page may do: run these very scripts, style itself, show its own pictures; reach nothing."""
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"

@@ -1,0 +1,210 @@
+"""Stored results as rows, and rows as CSV, Markdown or aligned text. Pure; rows keep every digit, tables round."""
+
+from __future__ import annotations
+
+import csv
+import io
+import unicodedata
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from reno_sweeps.records import FoldScore, Sweep, Trial
+from reno_sweeps.reports import wording
+from reno_sweeps.reports.summary import TEST, metric_over_folds
+from reno_sweeps.space import Value
+from reno_sweeps.training.configuration import cell_of
+
+Row = Mapping[str, Value]
+SHOWN = (*TEST, "cross_entropy")
+
+
+# --- rows ---------------------------------------------------------------------------------------------------
+
+
+def fold_rows(scores: Sequence[FoldScore]) -> list[dict[str, Value]]:
+    """A row a fold: sizes, epochs, all metrics, seconds; seeds as text, since they have 63 bits."""
+    rows: list[dict[str, Value]] = []
+    for score in scores:
+        row: dict[str, Value] = {"repeat": score.repeat, "fold": score.fold}
+        row |= {f"clips_{part}": size for part, size in score.sizes.items()}
+        row |= {"best_epoch": score.best_epoch, "epochs": score.epochs}
+        row |= {f"val_{name}": score.validation.get(name) for name in SHOWN}
+        row |= {f"test_{name}": score.test.get(name) for name in SHOWN}
+        rows.append({**row, "seconds": round(score.seconds, 3), "seed": str(score.seed)})
+    return rows
+
+
+def brief_folds(scores: Sequence[FoldScore]) -> list[dict[str, Value]]:
+    """`fold_rows` for people: what fits a page."""
+    rows: list[dict[str, Value]] = []
+    for score, row in zip(scores, fold_rows(scores), strict=True):
+        place: dict[str, Value] = {"fold": score.fold}
+        if any(other.repeat for other in scores):
+            place = {"repeat": score.repeat, **place}
+        place["train / validation / test clips"] = " / ".join(str(size) for size in score.sizes.values())
+        place["best epoch"] = f"{score.best_epoch} of {score.epochs}"
+        metrics = ("val_macro_f1", "val_cross_entropy", *[f"test_{name}" for name in SHOWN], "seconds")
+        rows.append({**place, **{name: row[name] for name in metrics}})
+    return rows
+
+
+def trial_rows(trials: Sequence[Trial], sweep: Sweep) -> list[dict[str, Value]]:
+    """A row a trial: its cell, how it ended, its objective, every searched value, its test means, seconds, reason."""
+    return [_trial_row(trial, sweep) for trial in trials]
+
+
+def _trial_row(trial: Trial, sweep: Sweep) -> dict[str, Value]:
+    cell = cell_of(sweep.cells[trial.cell], trial.proposal)
+    row: dict[str, Value] = {"trial": trial.number, "state": trial.state, "objective": trial.objective}
+    row |= {"head": cell.head, "encoders": "+".join(cell.encoders)}
+    row |= {name: trial.proposal.get(name) for name in sweep.search if name not in row}
+    means = {name: metric_over_folds(trial.scores, "test", name) for name in TEST} if trial.state == "complete" else {}
+    row |= {f"test_{name}": fmean(means[name]) if means.get(name) else None for name in TEST}
+    seconds = round(sum(score.seconds for score in trial.scores), 3) if trial.scores else None
+    return {**row, "folds": len(trial.scores), "seconds": seconds, "reason": trial.reason}
+
+
+def ranked(trials: Sequence[Trial], sweep: Sweep) -> list[Trial]:
+    """The best objective first; then what was pruned, failed, still runs or waits."""
+    sign = -1 if sweep.objective.direction == "maximize" else 1
+    order = {"complete": 0, "pruned": 1, "failed": 2, "running": 3, "waiting": 4}
+    return sorted(trials, key=lambda t: (order[t.state], sign * (t.objective or 0.0), t.number))
+
+
+def compared(summary: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Test metrics over folds of everything that was tested: the best, its refit, the baselines; by name."""
+    best = summary["best"]
+    found = {}
+    if best is not None:
+        found[f"{summary['head']}, best (trial {best['number']})"] = best["test"]
+        if "test_refit" in best:
+            found[f"{summary['head']}, refitted on training and validation"] = best["test_refit"]
+    return found | {f"{name} (baseline)": over["test"] for name, over in summary["baselines"].items()}
+
+
+def headline(summary: Mapping[str, Any]) -> list[dict[str, Value]]:
+    """`compared` for people: mean ± deviation over folds, in percent. The majority class selects nothing."""
+    mark = " †" if summary.get("optimistic") else ""
+    columns = {f"{wording.METRICS[name]} %": name for name in TEST}
+    rows: list[dict[str, Value]] = []
+    for name, over in compared(summary).items():
+        row: dict[str, Value] = {"on test folds": name + mark * (not name.startswith("majority"))}
+        rows.append(row | {shown: wording.percent(over.get(metric)) for shown, metric in columns.items()})
+    return rows
+
+
+def cell_rows(summary: Mapping[str, Any]) -> list[dict[str, Value]]:
+    """A row for each cell of a sweep with several: its best trial and that one's test means."""
+    rows: list[dict[str, Value]] = []
+    for cell in summary.get("cells", ()):
+        best = cell["best"] or {"test": {}, "number": None, "objective": None}
+        row: dict[str, Value] = {"head": cell["head"], "encoders": " + ".join(cell["encoders"])}
+        row |= {"trials": cell["trials"], "best trial": best["number"], "objective": best["objective"]}
+        rows.append(row | {f"{wording.METRICS[m]} %": wording.percent(best["test"].get(m)) for m in TEST})
+    return rows
+
+
+def confusion_counts(scores: Sequence[FoldScore]) -> list[list[int]]:
+    """[truth][prediction] over all test folds together; with repeats every clip counts once a repeat."""
+    tables = [score.test_confusion for score in scores]
+    return [[sum(cells) for cells in zip(*rows, strict=True)] for rows in zip(*tables, strict=True)]
+
+
+def class_means(scores: Sequence[FoldScore]) -> list[float | None]:
+    """F1 of each class: the mean over the test folds in which it occurs; None where it never does."""
+    by_class = [[f1 for f1 in folds if f1 is not None] for folds in zip(*[s.test_f1 for s in scores], strict=True)]
+    return [fmean(folds) if folds else None for folds in by_class]
+
+
+# --- rows for people -----------------------------------------------------------------------------------------
+
+
+def columns_of(rows: Sequence[Row]) -> list[str]:
+    """Every column that a row has, in the order of first mention."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def shown(rows: Sequence[Row]) -> list[dict[str, str]]:
+    """The same rows with headings in words and rounded numbers: shares in percent."""
+    return [{_heading(name): _cell(name, row.get(name)) for name in columns_of(rows)} for row in rows]
+
+
+def _heading(name: str) -> str:
+    return f"{wording.metric(name)} %" if wording.is_share(name) else wording.metric(name)
+
+
+def _cell(name: str, value: Value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float) and wording.is_share(name):
+        return f"{100 * value:.1f}"
+    return f"{value:.1f}" if name == "seconds" and isinstance(value, float) else wording.number(value)
+
+
+def with_means(rows: Sequence[Row]) -> list[Row]:
+    """Fold rows and below them the means of their metrics."""
+    if len(rows) < 2:
+        return list(rows)
+    means: dict[str, Value] = {}
+    for name in columns_of(rows):
+        values = [value for row in rows if isinstance(value := row.get(name), float)]
+        means[name] = fmean(values) if len(values) == len(rows) and name != "seconds" else None
+    return [*rows, {**means, next(iter(means)): "mean"}]
+
+
+# --- formats ------------------------------------------------------------------------------------------------
+
+
+def csv_text(rows: Sequence[Row]) -> str:
+    """CSV with a heading, every digit kept; nothing where there is no row."""
+    text = io.StringIO()
+    if rows:
+        out = csv.DictWriter(text, columns_of(rows), lineterminator="\n")
+        out.writeheader()
+        out.writerows(rows)
+    return text.getvalue()
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """A Markdown table of plain cells; nothing where there is no row."""
+    if not rows:
+        return ""
+    columns = columns_of(rows)
+    lines = [[_escaped(name) for name in columns], ["---"] * len(columns)]
+    lines += [[_escaped(wording.number(row[c]) if row.get(c) is not None else "") for c in columns] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _escaped(text: str) -> str:
+    for sign in "\\`*_<>|[]":
+        text = text.replace(sign, f"\\{sign}")
+    return " ".join(text.split())
+
+
+def aligned(rows: Sequence[Mapping[str, str]], indent: str = "") -> list[str]:
+    """Lines of a table whose columns stand below each other, numbers to the right; never cut, never wrapped."""
+    columns = columns_of(rows)
+    cells = [columns, *[[row.get(name, "") for name in columns] for row in rows]]
+    widths = [max(width(line[i]) for line in cells) for i in range(len(columns))]
+    right = [is_numeric(rows, column) for column in columns]
+    rule = ["-" * wide for wide in widths]
+    lines = [cells[0], rule, *cells[1:]]
+    return [indent + "  ".join(map(_padded, line, widths, right)).rstrip() for line in lines]
+
+
+def _padded(text: str, wide: int, right: bool) -> str:
+    space = " " * (wide - width(text))
+    return space + text if right else text + space
+
+
+def width(text: str) -> int:
+    """Columns that a text takes on a terminal: wide letters two, combining marks none."""
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+
+
+def is_numeric(rows: Sequence[Mapping[str, str]], column: str) -> bool:
+    """Whether a column of shown cells holds numbers, and at least one; such columns end at the right."""
+    texts = [row.get(column, "") for row in rows]
+    bare = [text.replace("±", "").strip(f"0123456789.,-+e% {wording.NOTHING}") for text in texts if text != "mean"]
+    return any(texts) and not any(bare)

@@ -52,7 +52,7 @@ def description(name: str, extra: Mapping[str, Any], encoders: Sequence[Mapping[
     lines = [
         f"`{extra['head']}` on {ids}: emotions of non-verbal vocal sounds.",
         "",
-        f"Best configuration (trial {extra['trial']}) of sweep `{extra['sweep']}`, trained on all {clips} of corpus "
+        f"Best configuration (trial {extra['trial']}) of sweep `{extra['sweep']}`, trained on all {clips} of corpus",
         f"`{corpus}` for {extra['epochs']} epochs, the median best epoch of its folds.",
         "",
         *_figures(extra),
@@ -75,8 +75,9 @@ def _figures(extra: Mapping[str, Any]) -> list[str]:
         "|---|---|---|---|",
         *table,
         "",
-        f"{spelled(extra['protocol'], extra['folds'])}: {wording.PROTOCOLS.get(selection, selection)}. These are the "
-        "configuration's figures in cross-validation; this very model has seen every clip and has no test score.",
+        f"{spelled(extra['protocol'], extra['folds'])}: {wording.PROTOCOLS.get(selection, selection)}.",
+        "These are the configuration's figures in cross-validation; this very model has seen every clip:",
+        "it has no test score of its own.",
         "",
     ]
 
@@ -85,7 +86,7 @@ def _use(name: str, extra: Mapping[str, Any]) -> list[str]:
     if extra["input"] != "audio":
         return ["Takes embeddings: one column of vectors per encoder (see the signature)."]
     return [
-        f"Takes recordings: `reno-sweep predict models:/{name}@candidate laugh.wav`; served, a table with a file's "
+        f"Takes recordings: `reno-sweep predict models:/{name}@candidate laugh.wav`; served, a table with a file's",
         "bytes as `audio` (base64 in JSON), or its `path` on the machine that serves.",
     ]
 
@@ -93,8 +94,8 @@ def _use(name: str, extra: Mapping[str, Any]) -> list[str]:
 def requirements(extra: Mapping[str, Any], encoders: Sequence[Mapping[str, Any]]) -> list[str]:
     """pip's lines of what the model imports, each at the version installed here; MLflow adds its own."""
     needed = [*ALWAYS, *(HEARING if extra["input"] == "audio" else ())]
-    for facts in encoders if extra["input"] == "audio" else ():
-        needed.append("transformers" if facts["encoder"] == "huggingface" else "torchaudio")
+    if extra["input"] == "audio":
+        needed += ["transformers" if facts["encoder"] == "huggingface" else "torchaudio" for facts in encoders]
     return [f"{package}=={_public(metadata.version(package))}" for package in dict.fromkeys(needed)]
 
 

@@ -5,31 +5,25 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from reno_sweeps.app import mirror, model_card, opening
+from reno_sweeps.app import final, mirror, model_card, opening
 from reno_sweeps.app.looking import best_trial
 from reno_sweeps.app.stored import Stored, load
 from reno_sweeps.config.settings import Settings, gather
 from reno_sweeps.config.sweep_file import Overrides
-from reno_sweeps.records import FoldFailed, FoldFinished, Key, Model, Split, Trial, UserError, seed_from
+from reno_sweeps.records import Trial, UserError
 from reno_sweeps.reports import summary
-from reno_sweeps.training.configuration import cell_of, resolve
+from reno_sweeps.training.configuration import cell_of
 
 if TYPE_CHECKING:
-    from reno_sweeps.embeddings.extract import Extraction
-    from reno_sweeps.records import FoldResult
     from reno_sweeps.serving import EmotionModel, Table
     from tracking.registry import Package, RegisteredVersion
 
 logger = logging.getLogger(__name__)
 
-OWNER = "register"  # of the model's key, and part of its seed
-CHECKED = 12  # clips whose probabilities are kept, so that the model can be checked anywhere
 AGREE = 1e-5  # a clip's probabilities in training and in use
 
 
@@ -50,7 +44,7 @@ def register(
 
     Raises UserError where the sweep has no complete trial, its data or weights changed, or its encoders cannot hear.
     """
-    from reno_sweeps.serving.model import settled
+    from reno_sweeps.serving.model import open_model, settled
 
     found = load(name, home)
     best = best_trial(found)
@@ -59,12 +53,14 @@ def register(
     settings = _settings(found.settings, tracking_uri, device)
     found = replace(found, settings=settings)
     opened = opening.reopen(name, settings.home, {}, None, None)
-    on = settled(settings.device)
-    fitted = _fit(found, best, opened, on)
-    extra = _extra(found, best, fitted, "embeddings" if embeddings_input else "audio")
+    on, run_id = settled(settings.device), _run_of(found, best)
+    fitted = final.fit(found, best, opened, on)
     folder = found.folder / "model"
-    _export(folder, fitted, opened, extra)
-    return _publish(found, best, fitted, folder, on, model, aliases)
+    final.save(folder, found, best, fitted, takes="embeddings" if embeddings_input else "audio")
+    served = open_model(folder, final.weights_at(found, fitted.model.encoders), on)
+    difference = _difference(served, fitted)
+    made = _publish(found, served, fitted, folder, name=model, run_id=run_id, aliases=aliases)
+    return _registered(made, found, served, folder, difference)
 
 
 def _refuse_deaf(name: str, encoders: Sequence[str], embeddings_input: bool) -> None:
@@ -83,137 +79,38 @@ def _settings(settings: Settings, tracking_uri: str | None, device: str | None) 
     return replace(settings, **{key: getattr(given, key) for key, value in said.items() if value is not None})
 
 
-@dataclass(frozen=True, slots=True)
-class _Fitted:
-    """The final model as training left it."""
-
-    model: Model
-    result: FoldResult
-    extraction: Extraction
-
-    @property
-    def dims(self) -> tuple[int, ...]:
-        return tuple(int(self.extraction.arrays[encoder].shape[1]) for encoder in self.model.encoders)
-
-
-def _fit(found: Stored, best: Trial, opened: opening.Opened, device: str) -> _Fitted:
-    """The best configuration on every clip, for the median of its folds' best epochs."""
-    import numpy as np
-
-    from reno_sweeps.embeddings.extract import extract
-    from reno_sweeps.training.trainer import Data, train_cohort
-
-    cell = cell_of(found.sweep.cells[best.cell], best.proposal)
-    extraction = extract(
-        opened.corpus,
-        cell.encoders,
-        opened.settings.cache,
-        weights={encoder: given for encoder in cell.encoders if (given := opening.weights_of(found.sweep, encoder))},
-        device=device,
-        skip_broken=opened.settings.skip_broken,
-        download=opened.settings.download,
-    )
-    classes = extraction.corpus.classes
-    labels = np.array([classes.index(clip.label) for clip in extraction.corpus.clips], dtype=np.int64)
-    model = _model(found, best, labels.tolist())
-    for event in train_cohort([model], Data(extraction.arrays, labels, classes), device=device):
-        if isinstance(event, FoldFailed):
-            raise UserError(f"trial {best.number} cannot be trained on all clips: {event.reason}")
-        if isinstance(event, FoldFinished):
-            return _Fitted(model, event.result, extraction)
-    raise RuntimeError(f"training of {model.key} ended without a result")
-
-
-def _model(found: Stored, best: Trial, labels: Sequence[int]) -> Model:
-    """Trained on all rows; `test` are a few of them, so that training itself says what the model answers there."""
-    cell = cell_of(found.sweep.cells[best.cell], best.proposal)
-    first = sorted(labels.index(label) for label in set(labels))  # a clip of every class
-    return Model(
-        Key(OWNER),
-        cell.head,
-        cell.encoders,
-        resolve(cell.head, best.proposal, found.sweep.fixed),
-        seed_from(found.sweep.protocol.seed, OWNER),
-        Split(tuple(range(len(labels))), (), tuple(first[:CHECKED])),
-        epochs=max(1, round(median(score.best_epoch for score in best.scores))),
-    )
-
-
-def _extra(found: Stored, best: Trial, fitted: _Fitted, takes: str) -> dict[str, Any]:
-    """Where the model comes from and how good its configuration was, kept in its folder."""
-    said, corpus, clips = found.summary(), found.state["corpus"], fitted.extraction.corpus.clips
-    answers = [[float(p) for p in row] for row in fitted.result.test_probabilities]
-    return {
-        "input": takes,
-        "sweep": found.name,
-        "identity": found.state["identity"],
-        "trial": best.number,
-        "head": fitted.model.head,
-        "classes": list(fitted.extraction.corpus.classes),
-        "corpus": {key: corpus[key] for key in ("id", "content", "synthetic")},
-        "clips": len(clips),
-        "protocol": asdict(found.sweep.protocol),
-        "folds": found.data.get("folds", {}).get("kind", found.sweep.protocol.folds),
-        "objective": asdict(found.sweep.objective),
-        "best": summary.describe_best(best, found.sweep, found.facts),
-        "baselines": said["baselines"],
-        "epochs": fitted.model.epochs,
-        "seed": str(fitted.model.seed),  # 63 bits: more than JSON's numbers hold
-        "versions": mirror.versions(),
-        "check": {"paths": [clips[row].path for row in fitted.model.split.test], "probabilities": answers},
-    }
-
-
-def _export(folder: Path, fitted: _Fitted, opened: opening.Opened, extra: Mapping[str, Any]) -> None:
-    from reno_sweeps.serving.encoders import described
-    from reno_sweeps.training import export
-
-    weights = {encoder: opening.weights_of(opened.sweep, encoder) for encoder in fitted.model.encoders}
-    export.save(
-        folder,
-        weights=fitted.result.weights or {},
-        head=fitted.model.head,
-        values=fitted.model.values,
-        encoders=[described(e, opened.encoders[e], weights[e]) for e in fitted.model.encoders],
-        classes=fitted.extraction.corpus.classes,
-        dims=fitted.dims,
-        extra=summary.finite(extra),
-    )
-
-
 # --- publishing ---------------------------------------------------------------------------------------------
 
 
 def _publish(
-    found: Stored, best: Trial, fitted: _Fitted, folder: Path, device: str, name: str | None, aliases: Sequence[str]
-) -> dict[str, Any]:
-    from reno_sweeps.serving import open_model
+    found: Stored,
+    served: EmotionModel,
+    fitted: final.Fitted,
+    folder: Path,
+    *,
+    name: str | None,
+    run_id: str | None,
+    aliases: Sequence[str],
+) -> RegisteredVersion:
     from tracking import names, registry
 
-    served = open_model(folder, _weights_at(fitted, found), device)
-    difference = _difference(served, fitted)
     extra, encoders = served.exported.extra, served.exported.encoders
     called = name or names.model(extra["corpus"]["id"])
-    with ExitStack() as stack:
-        made = registry.register(
+    with tempfile.TemporaryDirectory() as temporary:
+        return registry.register(
             found.settings.tracking_uri,
-            _package(served, fitted, folder, Path(stack.enter_context(tempfile.TemporaryDirectory()))),
+            _package(served, fitted, folder, Path(temporary)),
             name=called,
             experiment=mirror.sweep_row(found).experiment,
-            run_id=_run_of(found, best),
+            run_id=run_id,
             aliases=aliases,
             tags=model_card.tags(extra, encoders),
             description=model_card.description(called, extra, encoders),
             artifact_root=found.settings.home / "artifacts",
         )
-    return _registered(made, found, served, folder, difference)
 
 
-def _weights_at(fitted: _Fitted, found: Stored) -> dict[str, str]:
-    return {e: given for e in fitted.model.encoders if (given := opening.weights_of(found.sweep, e))}
-
-
-def _difference(served: EmotionModel, fitted: _Fitted) -> float:
+def _difference(served: EmotionModel, fitted: final.Fitted) -> float:
     """How far the exported model's answers are from training's, on the clips kept for it; a warning if too far."""
     import numpy as np
 
@@ -232,7 +129,7 @@ def _difference(served: EmotionModel, fitted: _Fitted) -> float:
     return difference
 
 
-def _package(served: EmotionModel, fitted: _Fitted, folder: Path, temporary: Path) -> Package:
+def _package(served: EmotionModel, fitted: final.Fitted, folder: Path, temporary: Path) -> Package:
     """Weights, code, signature, example, requirements and our own wheel."""
     from reno_sweeps.serving import own_wheel, pyfunc_file, table
     from tracking.registry import Column, Package
@@ -325,7 +222,7 @@ def load_model(
     weights: Mapping[str, str] | None = None,
     device: str = "auto",
 ) -> EmotionModel:
-    """A registered model ('models:/NAME@alias', 'models:/NAME/3', 'runs:/RUN/NAME') or a model folder, ready to predict.
+    """A registered model ('models:/NAME@alias', 'models:/NAME/3', 'runs:/RUN/NAME') or a model folder.
 
     Registered ones are looked up in this home's store, or at `tracking_uri`. `weights` (encoder id → folder) say where
     pretrained weights lie on this machine. Raises UserError, or tracking's TrackingError, in one line.

@@ -1,0 +1,99 @@
+"""The encoders that a model hears with: what is kept of them at registration, and how they are found again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reno_sweeps import audio
+from reno_sweeps.encoders import encoder_facts, load_encoder
+from reno_sweeps.encoders._checkpoint import parse
+from reno_sweeps.encoders._facts import Encoder
+from reno_sweeps.encoders._hub import cached, weights_digest
+from reno_sweeps.records import UserError
+
+ABOUT = ("id", "folder", "sha256", "audio")  # what a description has beside the facts of the encoder's address
+
+
+def described(encoder: str, facts: Mapping[str, Any], weights: str | None = None) -> dict[str, Any]:
+    """What a model folder keeps of an encoder: its facts, where its weights lay, their hash, how audio was decoded."""
+    folder = _folder(encoder, facts, weights)
+    known = weights_digest(folder) if folder and facts["encoder"] == "huggingface" else facts["weights"]
+    place = None if folder is None else str(folder)
+    return {**facts, "id": encoder, "folder": place, "sha256": known, "audio": audio.VERSION}
+
+
+def _folder(encoder: str, facts: Mapping[str, Any], weights: str | None) -> Path | None:
+    """Where the weights lie on this machine; None for an encoder that has none."""
+    if weights is not None:
+        return Path(weights).expanduser().absolute()
+    if facts["encoder"] != "huggingface":
+        return None
+    source, at, _ = str(facts["weights"]).rpartition("@")
+    if at:  # 'owner/name@revision', from the hub's cache
+        return cached(source)
+    return Path(parse(encoder).base.removeprefix("hf:")).expanduser().absolute()
+
+
+def opened(known: Sequence[Mapping[str, Any]], weights: Mapping[str, str], device: str) -> list[Encoder]:
+    """The encoders of a model, loaded; `weights` (id → folder) say where they lie now.
+
+    A UserError where one is missing, is not the model's, or would hear otherwise than the model learnt.
+    """
+    _refuse_strangers(known, weights)
+    return [_opened(facts, _given(facts["id"], weights), device) for facts in known]
+
+
+def _given(encoder: str, weights: Mapping[str, str]) -> str | None:
+    """The weights given for an encoder, with or without its options."""
+    return weights.get(encoder) or weights.get(encoder.partition("@")[0])
+
+
+def _refuse_strangers(known: Sequence[Mapping[str, Any]], weights: Mapping[str, str]) -> None:
+    mine = [str(facts["id"]) for facts in known]
+    allowed = {*mine, *(encoder.partition("@")[0] for encoder in mine)}
+    for encoder in weights:
+        if encoder not in allowed:
+            raise UserError(f"--weights {encoder}=…: the model has no such encoder\nit hears with {', '.join(mine)}")
+
+
+def _opened(known: Mapping[str, Any], given: str | None, device: str) -> Encoder:
+    encoder = str(known["id"])
+    weights = given or _lasting(known)
+    try:
+        found = encoder_facts(encoder, weights)
+    except UserError as fault:
+        if given:
+            raise
+        first = str(fault).splitlines()[0]
+        raise UserError(
+            f"{first}\nthe model was trained with weights {known['sha256']}\n"
+            f"say where they lie: --weights {encoder.partition('@')[0]}=DIR"
+        ) from fault
+    _refuse_others(known, found)
+    return load_encoder(encoder, weights, device)
+
+
+def _lasting(known: Mapping[str, Any]) -> str | None:
+    """The folder in which the weights lay at registration, where it is still there."""
+    folder = known.get("folder")
+    return str(folder) if folder and Path(folder).is_dir() else None
+
+
+def _refuse_others(known: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Other weights or another way of hearing give other vectors: the head's answers would mean nothing."""
+    encoder = known["id"]
+    if found["weights"] not in {known["weights"], known["sha256"]}:
+        raise UserError(
+            f"encoder {encoder}: its weights here are {found['weights']}, the model's are {known['sha256']}\n"
+            f"say where the model's own lie: --weights {str(encoder).partition('@')[0]}=DIR"
+        )
+    mine = {**found, "audio": audio.VERSION}
+    other = [name for name in mine if name != "weights" and mine[name] != known.get(name)]
+    if other:
+        was, here = (", ".join(f"{name} {facts.get(name)}" for name in other) for facts in (known, mine))
+        raise UserError(
+            f"encoder {encoder} hears otherwise here ({here}) than the model learnt ({was})\n"
+            "use the reno-sweeps that the model was registered with, or register it again"
+        )

@@ -59,7 +59,7 @@ class _Windows(torch.autograd.Function):
         seen = (x if whole else x[:, :, windows.flatten()]).view(models, batch, positions, widest, channels)
         top = seen.amax(3)
         ctx.shape = x.shape
-        ctx.save_for_backward(windows[:, :1] + _first(seen, top))
+        ctx.save_for_backward((windows[:, :1] + _first(seen, top)).clamp_(max=n - 1))  # beyond: only where all is NaN
         return top
 
     @staticmethod
@@ -76,5 +76,5 @@ def _first(seen: Tensor, top: Tensor) -> Tensor:
     Comparing and taking a minimum is five times faster than torch's argmax.
     """
     widest = seen.shape[3]
-    places = torch.arange(widest, dtype=seen.dtype, device=seen.device)[:, None]
+    places = torch.arange(widest, dtype=torch.float32, device=seen.device)[:, None]  # bfloat16 counts to 256
     return torch.where(seen == top[:, :, :, None], places, float(widest - 1)).amin(3).long()

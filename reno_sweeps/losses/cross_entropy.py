@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+METRIC = "cross_entropy"  # its name in an epoch's metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +35,13 @@ def cross_entropy(
     spread = (logs * weights[:, None]).mean(-1).sum(-1)
     smooth = torch.as_tensor(smoothing, dtype=logits.dtype, device=logits.device)
     return -((1 - smooth) * own + smooth * spread) / each.sum(-1)
+
+
+def of_batch(
+    dials: Mapping[str, Any],
+    logits: Tensor,
+    aligned: tuple[Tensor, Tensor] | None,  # noqa: ARG001  # every loss's signature
+    labels: Tensor,
+) -> Tensor:
+    """This loss of a batch, [models], with label smoothing [models] and class weights from the dials."""
+    return cross_entropy(logits, labels, dials["training.label_smoothing"], dials["class_weights"])

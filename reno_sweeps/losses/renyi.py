@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reno_sweeps.space import parameter
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+METRIC = "divergence"  # its name in an epoch's metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +45,14 @@ def renyi_divergence(
     if symmetric:
         value = (value + _divergence.divergence(b, a, order, smoothing)) / 2
     return value.to(za.dtype)
+
+
+def of_batch(
+    dials: Mapping[str, Any],
+    logits: Tensor,  # noqa: ARG001  # every loss's signature
+    aligned: tuple[Tensor, Tensor],
+    labels: Tensor,  # noqa: ARG001  # every loss's signature
+) -> Tensor:
+    """This loss of a batch, [models]: the mean over clips at each model's own β and δ."""
+    beta, delta = dials["renyi.beta"][:, None], dials["renyi.delta"][:, None]
+    return renyi_divergence(*aligned, beta, delta, dials["renyi.symmetric"]).mean(-1)

@@ -19,7 +19,7 @@ from reno_sweeps.training import optimizer, predict
 from reno_sweeps.training.data import Data, Scale, measure
 from reno_sweeps.training.dropout import Masks
 from reno_sweeps.training.early_stop import EarlyStop
-from reno_sweeps.training.objective import balanced, dials, objective
+from reno_sweeps.training.objective import Objective, balanced
 from reno_sweeps.training.params import Params
 
 
@@ -44,7 +44,7 @@ class Learner:
         self._embeddings, self._labels = [tensors[0][e] for e in model.encoders], tensors[1]
         self._scales = [self._measure(data, encoder) for encoder in model.encoders]
         self._rows = {part: self._numbers(getattr(model.split, part)) for part in ("train", "validation", "test")}
-        self._dials = dials(model.values, self.settings.training_label_smoothing, self._class_weights(), device)
+        self._objective = Objective(self._head.LOSSES, [model.values], self._class_weights(), device)
         self._curves: dict[str, list[float]] = {}
         self._exhausted = False
 
@@ -124,7 +124,7 @@ class Learner:
         with torch.autocast(torch.device(self._device).type, torch.bfloat16, enabled=bf16):
             output = self._head.apply(self._params, self._weights, self._batch(rows), self._drop)
         output = type(output)(*(_widened(part, self._dtype) for part in output))
-        parts = objective(output, self._labels[rows][None], self._dials)
+        parts = self._objective(output.logits, output.aligned, self._labels[rows][None])
         gradients = torch.autograd.grad(parts["loss"].sum(), list(self._weights.values()))
         optimizer.clip(gradients, [self.settings.training_grad_clip])
         rate = optimizer.warmed(self.settings.training_lr, self.epoch, self.settings.training_warmup_epochs)
@@ -204,9 +204,12 @@ def _widened(part: Any, dtype: torch.dtype) -> Any:
 @contextlib.contextmanager
 def _precision(name: str) -> Iterator[None]:
     """TF32 on CUDA for as long as a model that asks for it trains."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = name == "tf32"
+    if name != "tf32":
+        yield
+        return
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
     try:
         yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        torch.set_float32_matmul_precision(before)

@@ -1,57 +1,49 @@
-"""What training minimises: λ·cross-entropy + (1−λ)·Rényi divergence; heads without aligned features the first alone."""
+"""What training minimises: λ·cross-entropy + (1−λ)·divergence; heads with one loss minimise that loss alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from reno_sweeps import space
-from reno_sweeps.heads._layers import Output
-from reno_sweeps.losses import renyi
-from reno_sweeps.losses.cross_entropy import cross_entropy
-from reno_sweeps.losses.renyi import renyi_divergence
-from reno_sweeps.space import Value
+from reno_sweeps import catalogue
+from reno_sweeps.space import Parameter, Value, parameters
+from reno_sweeps.training.params import Params
 
 
-@dataclass(frozen=True, slots=True)
-class Dials:
-    """The floats of an objective, a number for each model: all [models]; class_weights [models, classes] or None."""
+class Objective:
+    """The losses of a head with every model's own dials."""
 
-    beta: Tensor
-    delta: Tensor
-    balance: Tensor  # λ
-    smoothing: Tensor
-    symmetric: bool = False  # structure, one for all
-    class_weights: Tensor | None = None
+    def __init__(
+        self,
+        losses: Sequence[str],
+        values: Sequence[Mapping[str, Value]],
+        class_weights: Tensor | None = None,
+        device: str = "cpu",
+    ) -> None:
+        """`losses` by name, the classifier's first; `values` of each model; class_weights [models, classes]."""
+        self._losses = [catalogue.load("losses", loss) for loss in losses]
+        rooms = [module.Params for module in self._losses]
+        known = {name: p for room in (*rooms, Params) for name, p in parameters(room).items()}
+        self._dials = {name: _dial(p, values, device) for name, p in known.items() if p.default is not None}
+        self._dials["class_weights"] = class_weights
+
+    def __call__(self, logits: Tensor, aligned: tuple[Tensor, Tensor] | None, labels: Tensor) -> dict[str, Tensor]:
+        """`loss` and each of its parts by its metric's name, of a batch: each [models]; labels [models, batch]."""
+        parts = {module.METRIC: module.of_batch(self._dials, logits, aligned, labels) for module in self._losses}
+        entropy, *others = parts.values()
+        if not others:
+            return {"loss": entropy, **parts}
+        balance = self._dials["loss.lambda"].to(entropy.dtype)
+        return {"loss": balance * entropy + (1 - balance) * sum(others), **parts}
 
 
-def dials(values: Mapping[str, Value], smoothing: float, class_weights: Tensor | None, device: str) -> Dials:
-    """One model's dials from its values."""
-    own = space.build(renyi.Params, values)
-    numbers = (own.renyi_beta, own.renyi_delta, own.loss_lambda, smoothing)
-    beta, delta, balance, smooth = (torch.tensor([n], dtype=torch.float64, device=device) for n in numbers)
-    return Dials(beta, delta, balance, smooth, own.renyi_symmetric, class_weights)
-
-
-def objective(output: Output, labels: Tensor, given: Dials) -> dict[str, Tensor]:
-    """loss, cross_entropy and, where features are aligned, divergence of a batch, each [models].
-
-    labels [models, batch].
-    """
-    entropy = cross_entropy(output.logits, labels, given.smoothing, given.class_weights)
-    if output.aligned is None:
-        return {"loss": entropy, "cross_entropy": entropy}
-    beta, delta = given.beta[:, None], given.delta[:, None]
-    apart = renyi_divergence(*output.aligned, beta, delta, given.symmetric).mean(-1)
-    balance = given.balance.to(entropy.dtype)
-    return {
-        "loss": balance * entropy + (1 - balance) * apart,
-        "cross_entropy": entropy,
-        "divergence": apart,
-    }
+def _dial(known: Parameter, values: Sequence[Mapping[str, Value]], device: str) -> Any:
+    """Real numbers as a tensor [models], float64; anything else is structure, one value for all."""
+    given = [own.get(known.name, known.default) for own in values]
+    return torch.tensor(given, dtype=torch.float64, device=device) if known.kind is float else given[0]
 
 
 def balanced(labels: Tensor, classes: int) -> Tensor:

@@ -224,9 +224,12 @@ def test_a_number_that_is_none_is_never_pooled_away():
     from reno_sweeps.heads import _layers
 
     x = torch.zeros(1, 1, 24, 1)
+    spoiled = torch.full((1, 1, 10, 1), float("nan"), requires_grad=True)
+    _layers._pool(spoiled, 4).sum().backward()  # windows of two widths: the way back has somewhere to go
     x[0, 0, 7] = float("nan")
 
     assert _layers._pool(x, 3)[0, 0, :, 0].isnan().tolist() == [True, False, False]
+    assert _layers._pool(x * float("nan"), 5).isnan().all()
     assert _layers._halve(x)[0, 0, :, 0].isnan().nonzero().tolist() == [[3]]
 
 

@@ -121,7 +121,7 @@ def test_class_weights_are_of_the_training_clips_alone(data, model, finish):
         ("attention.fusion_heads", 8),
         ("trunk.kind", "linear"),
         ("trunk.positions", 3),
-        ("align.width", 32),
+        ("align.width", 16),
     ],
 )
 def test_every_setting_changes_what_is_learned(name, value, data, model, finish):

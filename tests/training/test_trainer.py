@@ -125,7 +125,7 @@ def test_what_selects_never_sees_the_test_clips(head, data, model, finish):
 
 @pytest.mark.parametrize("head", HEADS)
 def test_every_head_learns_clusters_within_a_few_epochs(head, data, model, finish):
-    learner = model(head, values={"training.epochs": 25, "training.lr": 2e-3, "training.patience": 25})
+    learner = model(head, small=False, values={"training.epochs": 25, "training.lr": 2e-3, "training.patience": 25})
 
     assert finish([learner], data)[learner.key].test["macro_f1"] > 0.9
 

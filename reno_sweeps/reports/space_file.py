@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -11,6 +12,7 @@ from reno_sweeps.records import Sweep
 from reno_sweeps.space import Distribution, distribution_to_dict
 
 NAME = "space.yaml"
+_ODD = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
 
 
 def resolved(sweep: Sweep) -> str:
@@ -18,7 +20,7 @@ def resolved(sweep: Sweep) -> str:
     lines = ["# The whole question, with the options of the command line: reno-sweep run --space space.yaml"]
     for key, value in _content(sweep).items():
         if isinstance(value, Mapping):
-            lines += [f"{key}:", *[f"  {json.dumps(name)}: {_plain(inner)}" for name, inner in value.items()]]
+            lines += [f"{key}:", *[f"  {_plain(name)}: {_plain(inner)}" for name, inner in value.items()]]
         else:
             lines.append(f"{key}: {_plain(value)}")
     return "\n".join(lines) + "\n"
@@ -59,4 +61,5 @@ def _distribution(distribution: Distribution) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    """JSON in which nothing is left that YAML reads as a line break or refuses."""
+    return _ODD.sub(lambda sign: f"\\u{ord(sign[0]):04x}", json.dumps(value, ensure_ascii=False))

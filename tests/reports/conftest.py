@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from reno_sweeps.metrics import accuracy, f1_by_class, macro_f1, uar
@@ -17,8 +19,6 @@ COUNTS = (((4, 1, 0), (1, 3, 1), (0, 0, 5)), ((3, 1, 1), (0, 5, 0), (2, 0, 3)))
 
 
 def make_score(fold: int = 0, confusion: tuple[tuple[int, ...], ...] = COUNTS[0], repeat: int = 0) -> FoldScore:
-    import numpy as np
-
     counts = np.array(confusion)
     test = {"accuracy": accuracy(counts), "macro_f1": macro_f1(counts), "uar": uar(counts), "cross_entropy": 0.9}
     curve = (0.3, 0.5, 0.6)
@@ -71,6 +71,12 @@ def make_summary(sweep: Sweep, trials: list[Trial], corpus: str = "clips", **fac
     majority = {m: {"mean": 0.2, "std": 0.0, "folds": [0.2, 0.2]} for m in ("accuracy", "macro_f1", "uar")}
     known = {**linear, "majority": majority, "seconds": {"total": 75.0, "embedding": 3.0, "training": 60.0}, **facts}
     return summarise(sweep, trials, known, asked=sweep.budget.trials, place=place)
+
+
+@pytest.fixture
+def hand() -> SimpleNamespace:
+    """The makers, for a test that needs its own: hand.sweep(…), hand.trial(…), hand.score(…), hand.summary(…)."""
+    return SimpleNamespace(sweep=make_sweep, trial=make_trial, score=make_score, summary=make_summary, counts=COUNTS)
 
 
 @pytest.fixture

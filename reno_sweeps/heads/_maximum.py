@@ -1,4 +1,4 @@
-"""Maxima over positions with a way back of their own: torch's search for the winner costs ten times the maximum."""
+"""Maxima over positions whose way back writes each winner's gradient once: faster than torch's own pooling here."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class _Windows(torch.autograd.Function):
         positions, widest = windows.shape
         whole = positions * widest == n and bool(windows[-1, -1] == n - 1)  # equal windows lie side by side already
         seen = (x if whole else x[:, :, windows.flatten()]).view(models, batch, positions, widest, channels)
-        top = seen.amax(3)
+        top, place = seen.max(3)  # of equals the first; a NaN wins
         ctx.shape = x.shape
-        ctx.save_for_backward((windows[:, :1] + _first(seen, top)).clamp_(max=n - 1))  # beyond: only where all is NaN
+        ctx.save_for_backward(windows[:, :1] + place)
         return top
 
     @staticmethod
@@ -68,13 +68,3 @@ class _Windows(torch.autograd.Function):
         (rows,) = ctx.saved_tensors
         back = upstream.new_zeros(ctx.shape)
         return back.scatter_add_(2, rows, upstream), None
-
-
-def _first(seen: Tensor, top: Tensor) -> Tensor:
-    """Place of the first that equals the maximum: [models, batch, positions, channels]; the last where none does (NaN).
-
-    Comparing and taking a minimum is five times faster than torch's argmax.
-    """
-    widest = seen.shape[3]
-    places = torch.arange(widest, dtype=torch.float32, device=seen.device)[:, None]  # bfloat16 counts to 256
-    return torch.where(seen == top[:, :, :, None], places, float(widest - 1)).amin(3).long()

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from reno_sweeps.app import mirror, opening
+from reno_sweeps.app import parent, opening
 from reno_sweeps.app.stored import Stored
 from reno_sweeps.records import FoldFailed, FoldFinished, Key, Model, Split, Trial, UserError, seed_from
 from reno_sweeps.reports import summary
@@ -99,7 +99,7 @@ def _provenance(found: Stored, best: Trial, fitted: Fitted, takes: str) -> dict[
         "baselines": said["baselines"],
         "epochs": fitted.model.epochs,
         "seed": str(fitted.model.seed),  # 63 bits: more than JSON's numbers hold
-        "versions": mirror.versions(),
+        "versions": parent.versions(),
         "check": {"paths": [clips[row].path for row in fitted.model.split.test], "probabilities": answers},
     }
 

@@ -8,7 +8,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from reno_sweeps.app import mirror, opening
+from reno_sweeps.app import mirror, opening, parent
 from reno_sweeps.app.stored import Stored, load
 from reno_sweeps.config.settings import gather
 from reno_sweeps.records import Trial, UserError
@@ -67,7 +67,7 @@ def catch_up(found: Stored) -> int:
         return 0
     writer = Writer(found.settings.tracking_uri, found.settings.home / "artifacts", say=logger.warning)
     try:
-        writer.open_sweep(mirror.sweep_row(found))
+        writer.open_sweep(parent.sweep_row(found))
         for row in mirror.run_rows(found):
             writer.write(row)
         return writer.close(60.0)
@@ -114,13 +114,10 @@ def _predicted(found: Stored, best: Trial) -> list[list[Any]]:
 
 def report(name: str, home: Path | None, output: Path | None) -> str:
     """Write the report of a sweep; where it is."""
-    from reno_sweeps.reports import page
-
     found = load(name, home)
     if not found.trials:
         raise UserError(f"sweep {name!r} has no trial yet\ngo on with: reno-sweep resume {name}")
-    written = page.write_all(output or found.folder / "report", **mirror.report_facts(found))
-    return "\n".join(str(path) for path in written)
+    return "\n".join(str(path) for path in parent.write_report(found, output))
 
 
 def ui(home: Path | None, tracking_uri: str | None, host: str, port: int) -> int:

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import platform
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from reno_sweeps.app.stored import Stored
@@ -18,7 +11,7 @@ from reno_sweeps.records import FoldScore, Sweep, Trial
 from reno_sweeps.reports.summary import best_of, extras, metric_over_folds, spread
 from reno_sweeps.training.configuration import cell_of, resolve
 from tracking import names
-from tracking.rows import Dataset, Point, RunRow, SweepRow
+from tracking.rows import Point, RunRow
 
 STATUS = {"running": "RUNNING", "waiting": "RUNNING", "complete": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
 MEANS = (
@@ -27,7 +20,6 @@ MEANS = (
     ("test", "test", "accuracy"),
     ("test", "test", "uar"),
 )
-PACKAGES = ("reno-sweeps", "torch", "torchaudio", "transformers", "scikit-learn", "optuna", "ray", "mlflow", "numpy")
 
 
 def trial_row(trial: Trial, sweep: Sweep) -> RunRow:
@@ -44,10 +36,10 @@ def trial_row(trial: Trial, sweep: Sweep) -> RunRow:
         key=names.trial(trial.number),
         kind=names.TRIAL_KIND,
         status=STATUS[trial.state],
-        start_ms=_ms(trial.started or 0.0),
-        end_ms=None if trial.finished is None else _ms(trial.finished),
+        start_ms=milliseconds(trial.started or 0.0),
+        end_ms=None if trial.finished is None else milliseconds(trial.finished),
         params=params,
-        metrics=[*_fold_points(trial.scores, sweep), *_mean_points(trial.scores, whole=trial.state == "complete")],
+        metrics=[*_fold_points(trial.scores, sweep), *mean_points(trial.scores, whole=trial.state == "complete")],
         tags=tags,
         tables={names.FOLDS_TABLE: folds_table(trial.scores)} if trial.scores else {},
     )
@@ -82,8 +74,8 @@ def folds_table(scores: Sequence[FoldScore]) -> dict[str, list[Any]]:
 
 def _fold_points(scores: Sequence[FoldScore], sweep: Sweep) -> Iterator[Point]:
     for score in scores:
-        end = _ms(score.finished)
-        begin = _ms(score.finished - score.seconds)
+        end = milliseconds(score.finished)
+        begin = milliseconds(score.finished - score.seconds)
 
         def named(metric: str, score: FoldScore = score) -> str:
             return names.fold_metric(score.repeat, score.fold, metric, sweep.protocol.repeats)
@@ -99,10 +91,11 @@ def _fold_points(scores: Sequence[FoldScore], sweep: Sweep) -> Iterator[Point]:
         yield named(names.BEST_EPOCH), float(score.best_epoch), end, last
 
 
-def _mean_points(scores: Sequence[FoldScore], *, whole: bool) -> Iterator[Point]:
+def mean_points(scores: Sequence[FoldScore], *, whole: bool) -> Iterator[Point]:
+    """Means over folds with their deviations; none before all folds are there."""
     if not whole:
         return
-    end = max(_ms(score.finished) for score in scores)
+    end = max(milliseconds(score.finished) for score in scores)
     for part, prefix, metric in MEANS:
         values = metric_over_folds(scores, part, metric)
         if not values:
@@ -142,7 +135,7 @@ def _extra_rows(
         name=name,
         parent=kind,
         params=params,
-        metrics=[*_fold_points(scores, found.sweep), *_mean_points(scores, whole=True)],
+        metrics=[*_fold_points(scores, found.sweep), *mean_points(scores, whole=True)],
         tables={names.FOLDS_TABLE: folds_table(scores)},
     )
     return [head, child]
@@ -163,134 +156,11 @@ def _winner_rows(best: Trial, sweep: Sweep) -> list[RunRow]:
 def _row_of(scores: Sequence[FoldScore], *, key: str, kind: str, tags: Mapping[str, str]) -> RunRow:
     start = min(score.finished - score.seconds for score in scores)
     end = max(score.finished for score in scores)
-    return RunRow(key=key, kind=kind, status="FINISHED", start_ms=_ms(start), end_ms=_ms(end), tags=tags)
-
-
-# --- the sweep itself ---------------------------------------------------------------------------------------
-
-
-def sweep_row(found: Stored, status: str | None = None, *, files: Mapping[str, Path] | None = None) -> SweepRow:
-    """The parent run: what was asked, on which data, what was best so far."""
-    corpus = found.state["corpus"]
-    labels = Counter(clip.label for clip in found.clips)
-    profile = {"clips": len(found.clips), "classes": dict(sorted(labels.items()))}
-    dataset = Dataset(
-        name=corpus["id"], digest=corpus["content"][:36], source=corpus["root"], profile=json.dumps(profile)
-    )
-    ended = found.facts.get("ended")
-    return SweepRow(
-        identity=found.state["identity"],
-        name=found.name,
-        experiment=found.settings.experiment or names.experiment(corpus["id"]),
-        start_ms=_ms(found.state["created"]),
-        status=status or ("FINISHED" if found.progress == "done" else "KILLED"),
-        end_ms=None if status == "RUNNING" or not ended else _ms(ended),
-        params=_sweep_params(found),
-        metrics=[*_best_so_far(found), *_headline(found)],
-        tags={**selection_tags(found.sweep), names.SOURCE_NAME: "reno-sweep", "reno.corpus": corpus["id"]},
-        note=found.note(),
-        texts={
-            names.SPACE_FILE: found.state["space"],
-            "sweep.json": json.dumps(found.state["sweep"], indent=1, ensure_ascii=False),
-            "versions.json": json.dumps(versions(), indent=1),
-            "clips.csv": clips_table(found),
-        },
-        files=files or {},
-        datasets=(dataset,),
-        primary_metric=names.val(found.sweep.objective.metric),
+    return RunRow(
+        key=key, kind=kind, status="FINISHED", start_ms=milliseconds(start), end_ms=milliseconds(end), tags=tags
     )
 
 
-def _sweep_params(found: Stored) -> dict[str, Any]:
-    sweep, folds = found.sweep, found.data.get("folds", {})
-    return {
-        "space": sweep.name,
-        "head": ", ".join(dict.fromkeys(cell.head for cell in sweep.cells)),
-        "encoders": " | ".join(dict.fromkeys("+".join(cell.encoders) for cell in sweep.cells)),
-        "corpus": found.state["corpus"]["id"],
-        "corpus.content": found.state["corpus"]["content"],
-        "folds": folds.get("kind"),
-        "folds.digest": folds.get("digest"),
-        "protocol.n_folds": sweep.protocol.n_folds,
-        "protocol.repeats": sweep.protocol.repeats,
-        "protocol.selection": sweep.protocol.selection,
-        "protocol.seed": sweep.protocol.seed,
-        "objective": f"{sweep.objective.direction} {names.val(sweep.objective.metric)}",
-        "sampler": sweep.budget.sampler,
-        "sampler.seed": sweep.budget.seed,
-        "sampler.ahead": found.facts.get("ahead"),
-        "pruner": sweep.budget.pruner,
-        "version": metadata.version("reno-sweeps"),
-    }
-
-
-def _best_so_far(found: Stored) -> Iterator[Point]:
-    name, best = names.best(found.sweep.objective.metric), None
-    better = max if found.sweep.objective.direction == "maximize" else min
-    for trial in found.trials:
-        if trial.state == "complete" and trial.objective is not None:
-            best = trial.objective if best is None else better(best, trial.objective)
-            yield name, best, _ms(trial.finished or 0.0), trial.number
-
-
-def _headline(found: Stored) -> Iterator[Point]:
-    """The winner's figures on the parent run, for the experiment's table; at the step of the winner's number."""
-    best = best_of(found.trials, found.sweep)
-    if best is None:
-        return
-    for metric, value, when, _ in _mean_points(best.scores, whole=True):
-        yield metric, value, when, best.number
-    refit = extras(found.facts, f"refit {best.number}")
-    if refit:
-        end = max(_ms(score.finished) for score in refit)
-        mean = spread(metric_over_folds(refit, "test", "macro_f1"))["mean"]
-        yield "test_refit_macro_f1", mean or 0.0, end, best.number
-
-
-def clips_table(found: Stored) -> str:
-    """Clips with the fold in which each is tested (repeat by repeat, '/' between), as CSV."""
-    text = io.StringIO()
-    out = csv.writer(text, lineterminator="\n")
-    out.writerow(["path", "label", "speaker", "fold"])
-    for clip, tested in zip(found.clips, found.data.get("tested", ()), strict=True):
-        out.writerow([clip.path, clip.label, clip.speaker or "", "/".join(map(str, tested))])
-    return text.getvalue()
-
-
-def report_facts(found: Stored) -> dict[str, Any]:
-    """What the report's page is made of."""
-    return {
-        "sweep": found.sweep,
-        "trials": found.trials,
-        "summary": found.summary(),
-        "provenance": provenance(found),
-        "classes": found.classes,
-        "messages": found.messages,
-    }
-
-
-def provenance(found: Stored) -> dict[str, str]:
-    """Everything that a reader needs to trust a figure, or to get it again."""
-    sweep, folds = found.sweep, found.data.get("folds", {})
-    facts = {
-        "sweep's identity": found.state["identity"],
-        "corpus content": found.state["corpus"]["content"],
-        "clips": str(len(found.clips)),
-        "folds": f"{folds.get('kind')}, {folds.get('digest')}",
-        "seeds": f"protocol {sweep.protocol.seed}, sampler {sweep.budget.seed}, ahead {found.facts.get('ahead')}",
-        **{f"encoder {e}": _spell_facts(known) for e, known in found.state["encoders"].items()},
-    }
-    return {**facts, **versions()}
-
-
-def _spell_facts(known: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in known.items() if value is not None)
-
-
-def versions() -> dict[str, str]:
-    """The packages that a result depends on."""
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
-
-
-def _ms(seconds: float) -> int:
+def milliseconds(seconds: float) -> int:
+    """Unix time as MLflow counts it."""
     return int(seconds * 1000)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reno_sweeps.app import final, mirror, model_card, opening
+from reno_sweeps.app import devices, final, mirror, model_card, opening, parent
 from reno_sweeps.app.looking import best_trial
 from reno_sweeps.app.stored import Stored, load
 from reno_sweeps.config.settings import Settings, gather
@@ -44,7 +44,7 @@ def register(
 
     Raises UserError where the sweep has no complete trial, its data or weights changed, or its encoders cannot hear.
     """
-    from reno_sweeps.serving.model import open_model, settled
+    from reno_sweeps.serving import open_model
 
     found = load(name, home)
     best = best_trial(found)
@@ -53,7 +53,7 @@ def register(
     settings = _settings(found.settings, tracking_uri, device)
     found = replace(found, settings=settings)
     opened = opening.reopen(name, settings.home, {}, None, None)
-    on, run_id = settled(settings.device), _run_of(found, best)
+    on, run_id = devices.settle(settings.device), _run_of(found, best)
     fitted = final.fit(found, best, opened, on)
     folder = found.folder / "model"
     final.save(folder, found, best, fitted, takes="embeddings" if embeddings_input else "audio")
@@ -101,7 +101,7 @@ def _publish(
             found.settings.tracking_uri,
             _package(served, fitted, folder, Path(temporary)),
             name=called,
-            experiment=mirror.sweep_row(found).experiment,
+            experiment=parent.sweep_row(found).experiment,
             run_id=run_id,
             aliases=aliases,
             tags=model_card.tags(extra, encoders),
@@ -163,7 +163,7 @@ def _run_of(found: Stored, best: Trial) -> str | None:
             known: str | None = found.facts.get(summary.FORMER, {}).get(key) or found.facts.get("parent_run_id")
             return known
         writer = Writer(found.settings.tracking_uri, found.settings.home / "artifacts", say=logger.warning)
-        place = writer.open_sweep(mirror.sweep_row(found))
+        place = writer.open_sweep(parent.sweep_row(found))
         writer.write(mirror.trial_row(best, found.sweep))
         writer.close(60.0)
         return writer.run_id(key) or place.parent_run_id

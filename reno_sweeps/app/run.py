@@ -6,14 +6,13 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from statistics import median
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reno_sweeps.app import devices, interrupt, mirror, stored
+from reno_sweeps.app import beside, devices, interrupt, mirror, parent, stored
 from reno_sweeps.app.opening import Opened, encoders_in, state_of
 from reno_sweeps.app.progress import Progress, clips_said
-from reno_sweeps.records import Cell, FoldScore, Key, Model, Split, Trial, UserError
+from reno_sweeps.records import FoldScore, Trial, UserError
 from reno_sweeps.reports import summary
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 AHEAD = 8  # `budget.ahead: auto` on a CPU
 CATCH_UP = 60.0  # seconds that MLflow has at the end; what it misses is replayed by the next resume or status
-LINEAR = {"training.lr": 1e-3, "training.weight_decay": 0.1}  # the baseline's own settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +120,7 @@ class _Session:
 
         settings = self._opened.settings
         writer = Writer(settings.tracking_uri, settings.home / "artifacts", say=logger.warning)
-        place = writer.open_sweep(mirror.sweep_row(self._stored, "RUNNING"))
+        place = writer.open_sweep(parent.sweep_row(self._stored, "RUNNING"))
         self._stack.callback(writer.close, 1.0)
         self._ledger.keep("experiment_id", place.experiment_id)
         self._ledger.keep("parent_run_id", place.parent_run_id)
@@ -136,7 +134,7 @@ class _Session:
         """Stored already: show it."""
         self._writer.write(mirror.trial_row(trial, self._opened.sweep))
         if trial.ended:
-            self._writer.update_sweep(mirror.sweep_row(self._stored, "RUNNING"))
+            self._writer.update_sweep(parent.sweep_row(self._stored, "RUNNING"))
         if self._progress is not None:
             self._progress.trial(trial)
 
@@ -210,31 +208,15 @@ class _Session:
             return True
         if self._opened.settings.baselines:
             cell = self._opened.sweep.cells[best.cell]
-            if driver.train("baseline linear", linear_models(plan, cell)) is None:
+            if driver.train("baseline linear", beside.linear_models(plan, cell)) is None:
                 return not driver.was_interrupted
-            self._ledger.keep("linear", LINEAR)
-            self._ledger.keep("majority", self._majority())
+            self._ledger.keep("linear", beside.LINEAR)
+            self._ledger.keep("majority", beside.majority(self._data(), self._prepared.folds.splits))
         if self._opened.sweep.protocol.selection != "paper":
             owner = f"refit {best.number}"
-            if driver.train(owner, refit_models(plan, best, owner)) is None:
+            if driver.train(owner, beside.refit_models(plan, best, owner)) is None:
                 return not driver.was_interrupted
         return True
-
-    def _majority(self) -> dict[str, Any]:
-        """Always the most frequent class of the training part: what anyone gets without listening."""
-        import numpy as np
-
-        from reno_sweeps import metrics
-
-        data = self._data()
-        found: dict[str, list[float]] = {metric: [] for metric in summary.TEST}
-        for split in self._prepared.folds.splits:
-            frequent = np.bincount(data.labels[list(split.train)], minlength=len(data.classes)).argmax()
-            labels = data.labels[list(split.test)]
-            counts = metrics.confusion(np.full(len(labels), frequent), labels, len(data.classes))
-            for metric, folds in found.items():
-                folds.append(float(getattr(metrics, metric)(counts)))
-        return {metric: {**summary.spread(folds), "folds": folds} for metric, folds in found.items()}
 
     # --- the end ---
 
@@ -247,7 +229,9 @@ class _Session:
         self._ledger.keep(summary.FORMER, {key: self._writer.run_id(key) for key in keys})
         self._ledger.keep("ended", time.time())
         self._keep_seconds(seconds)
-        self._writer.update_sweep(mirror.sweep_row(self._stored, "FINISHED" if finished else "KILLED"))
+        if self._ledger.trials:
+            parent.write_report(self._stored)
+        self._writer.update_sweep(parent.sweep_row(self._stored, "FINISHED" if finished else "KILLED"))
         behind = self._writer.drain(CATCH_UP)
         name = self._opened.name
         messages = []
@@ -270,30 +254,3 @@ class _Session:
             "tracking_wait": self._writer.waited_seconds,
         }
         self._ledger.keep("seconds", {name: round(known.get(name, 0.0) + value, 3) for name, value in new.items()})
-
-
-def linear_models(plan: Any, cell: Cell) -> list[Model]:
-    """The linear baseline on a cell's encoders, fold by fold."""
-    from reno_sweeps.training.configuration import resolve
-
-    values = resolve("linear", LINEAR, {})
-    return [
-        Model(Key("baseline linear", *place), "linear", cell.encoders, values, plan.seed(*place), split)
-        for place, split in _placed(plan)
-    ]
-
-
-def refit_models(plan: Any, best: Trial, owner: str) -> list[Model]:
-    """The winner on training and validation parts together, for the median of its best epochs."""
-    from reno_sweeps.folds import refit_split
-
-    epochs = max(1, round(median(score.best_epoch for score in best.scores)))
-    models = plan.models(best)
-    return [
-        replace(model, key=replace(model.key, owner=owner), split=refit_split(model.split), epochs=epochs)
-        for model in models
-    ]
-
-
-def _placed(plan: Any) -> list[tuple[tuple[int, int], Split]]:
-    return [(plan.place(index), split) for index, split in enumerate(plan.splits)]

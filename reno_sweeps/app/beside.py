@@ -1,0 +1,63 @@
+"""What is trained beside the search, on the same folds: the linear and the majority baseline, the winner's refit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from reno_sweeps.records import Cell, Key, Model, Split, Trial
+from reno_sweeps.reports import summary
+
+if TYPE_CHECKING:
+    from reno_sweeps.search.plan import Plan
+    from reno_sweeps.training.data import Data
+
+# The linear baseline's own settings: enough decay and patience that early stopping is not what regularises it.
+# gpvad + silero on emogator6, given folds, validation protocol: macro-F1 54.9
+# (scikit-learn's on as many clips: 53.6–55.2)
+LINEAR = {"training.lr": 1e-3, "training.weight_decay": 3.0, "training.epochs": 300, "training.patience": 20}
+
+
+def linear_models(plan: Plan, cell: Cell) -> list[Model]:
+    """The linear baseline on a cell's encoders, fold by fold."""
+    from reno_sweeps.training.configuration import resolve
+
+    values = resolve("linear", LINEAR, {})
+    return [
+        Model(Key("baseline linear", *place), "linear", cell.encoders, values, plan.seed(*place), split)
+        for place, split in _placed(plan)
+    ]
+
+
+def refit_models(plan: Plan, best: Trial, owner: str) -> list[Model]:
+    """The winner on training and validation parts together, for the median of its best epochs."""
+    from reno_sweeps.folds import refit_split
+
+    epochs = max(1, round(median(score.best_epoch for score in best.scores)))
+    models = plan.models(best)
+    return [
+        replace(model, key=replace(model.key, owner=owner), split=refit_split(model.split), epochs=epochs)
+        for model in models
+    ]
+
+
+def _placed(plan: Plan) -> list[tuple[tuple[int, int], Split]]:
+    return [(plan.place(index), split) for index, split in enumerate(plan.splits)]
+
+
+def majority(data: Data, splits: Sequence[Split]) -> dict[str, Any]:
+    """Test metrics of always saying the most frequent class of the training part: what deaf ears reach."""
+    import numpy as np
+
+    from reno_sweeps import metrics
+
+    found: dict[str, list[float]] = {metric: [] for metric in summary.TEST}
+    for split in splits:
+        frequent = np.bincount(data.labels[list(split.train)], minlength=len(data.classes)).argmax()
+        labels = data.labels[list(split.test)]
+        counts = metrics.confusion(np.full(len(labels), frequent), labels, len(data.classes))
+        for metric, folds in found.items():
+            folds.append(float(getattr(metrics, metric)(counts)))
+    return {metric: {**summary.spread(folds), "folds": folds} for metric, folds in found.items()}

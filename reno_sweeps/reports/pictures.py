@@ -35,7 +35,7 @@ def history(sweep: Sweep, trials: Sequence[Trial], caveat: str = "") -> bytes:
             foot = axes.get_xaxis_transform()
             axes.plot(lost, [0.02] * len(lost), "x", color=colour, markersize=5, label=state, transform=foot)
     axes.set(xlabel="trial", ylabel=wording.metric(name), title=_titled("Search history", caveat))
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     axes.grid(alpha=0.25)
     return _png(figure)
 

@@ -92,17 +92,20 @@ def _sweep(summary: Mapping[str, Any]) -> list[str]:
 
 def _asked(summary: Mapping[str, Any]) -> list[str]:
     state = f" ({summary['state']})" if "state" in summary else ""
-    corpus = f"{summary['corpus']}{' (synthetic clips)' if wording.synthetic(summary) else ''}"
     repeats = f", {summary['repeats']} repeats" if summary.get("repeats", 1) > 1 else ""
     several = f", the best of {len(summary['cells'])} cells" if "cells" in summary else ""
     selection = summary["selection"]
     facts = {
-        "corpus": f"{corpus}, {summary['folds']} folds{repeats}",
+        "corpus": f"{_clips(summary)}, {summary['folds']} folds{repeats}",
         "model": f"{summary['head']} on {' + '.join(summary['encoders'])}{several}",
         "protocol": f"{selection}: {wording.PROTOCOLS[selection]}",
         "trials": f"{summary['trials']['asked']} asked: {wording.ended(summary['trials'])}",
     }
     return [f"{_printable(summary['sweep'])}{state}", *_keyed(facts)]
+
+
+def _clips(found: Mapping[str, Any]) -> str:
+    return f"{found['corpus']}{' (synthetic clips)' if wording.synthetic(found) else ''}"
 
 
 def _found(summary: Mapping[str, Any]) -> list[str]:
@@ -169,7 +172,7 @@ def _keyed(facts: Mapping[str, str]) -> list[str]:
 def _corpus(found: Mapping[str, Any]) -> list[str]:
     """`corpus check`: counts first, faults last, because the eye rests at the end."""
     counts = {key: value for key, value in found.items() if key not in {"skipped", "duplicates", "conflicts"}}
-    lines = indented(counts)
+    lines = indented({**counts, "corpus": _clips(found)})
     for fault, title in (("skipped", "left out"), ("duplicates", "the same sound"), ("conflicts", "two labels")):
         rows = found[fault] if fault == "skipped" else [_cell(row) for row in found[fault]]
         lines += ["", f"{title}: {len(rows) or 'none'}", *(listed(rows, "  ") if rows else [])]
@@ -185,7 +188,12 @@ def _space(found: Mapping[str, Any]) -> list[str]:
 def _dry_run(found: Mapping[str, Any]) -> list[str]:
     """`run --dry-run`: what would be trained."""
     said = {key: value for key, value in found.items() if key not in {"cost", "messages"}}
-    return [*indented(said), *map(_cell, found.get("messages", ())), "", *_cost(found["cost"])]
+    return [
+        *indented({**said, "corpus": _clips(found)}),
+        *map(_cell, found.get("messages", ())),
+        "",
+        *_cost(found["cost"]),
+    ]
 
 
 def _cost(cost: Mapping[str, Any]) -> list[str]:
@@ -203,6 +211,6 @@ _SHAPES = (
     ({"sweep", "trials", "best", "baselines"}, _sweep),
     ({"corpus", "classes", "duplicates", "conflicts", "skipped"}, _corpus),
     ({"space", "fields", "cost"}, _space),
-    ({"sweep", "cost"}, _dry_run),
+    ({"sweep", "corpus", "cost"}, _dry_run),
     ({"checks"}, _checks),
 )

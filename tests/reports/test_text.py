@@ -150,9 +150,22 @@ def test_a_space_is_a_table_and_its_cost() -> None:
 
 
 def test_a_dry_run_ends_with_its_cost() -> None:
-    found = {"sweep": "tiny-1", "classes": ["joy", "pain"], "messages": ["given folds"], "cost": {"trials": 2}}
+    found = {
+        "sweep": "tiny-1",
+        "corpus": "demo",
+        "classes": ["joy", "pain"],
+        "messages": ["given folds"],
+        "cost": {"trials": 2},
+    }
 
-    assert spell(found).splitlines() == ["sweep    tiny-1", "classes  joy, pain", "given folds", "", "trials  2"]
+    assert spell(found).splitlines() == [
+        "sweep    tiny-1",
+        "corpus   demo (synthetic clips)",
+        "classes  joy, pain",
+        "given folds",
+        "",
+        "trials  2",
+    ]
 
 
 @pytest.mark.parametrize(("state", "end"), [("ok", "no faults"), ("fault", "1 fault")])

@@ -207,10 +207,20 @@ def _checks(found: Mapping[str, Any]) -> list[str]:
     return [*listed(found["checks"]), "", f"{faults or 'no'} fault{'s' * (faults != 1)}"]
 
 
+def _registered(found: Mapping[str, Any]) -> list[str]:
+    """`register`: what the model is called, what it was worth in the sweep, how to use it."""
+    mark = " (optimistic)" if found["selection"] == "paper" else ""
+    test = {f"test {wording.METRICS[m]}": f"{wording.percent(over)} %{mark}" for m, over in found["test"].items()}
+    said = {key: value for key, value in found.items() if key != "test"}
+    use = f"reno-sweep predict {found['model_uri']} AUDIO…" if found["input"] == "audio" else ""
+    return [*indented({**said, **test}), *(["", *_keyed({"use": use})] if use else [])]
+
+
 _SHAPES = (
     ({"sweep", "trials", "best", "baselines"}, _sweep),
     ({"corpus", "classes", "duplicates", "conflicts", "skipped"}, _corpus),
     ({"space", "fields", "cost"}, _space),
     ({"sweep", "corpus", "cost"}, _dry_run),
     ({"checks"}, _checks),
+    ({"model_uri", "test", "selection", "input"}, _registered),
 )

@@ -22,6 +22,8 @@ NOTHING = "–"  # where there is no number
 
 def synthetic(summary: Mapping[str, Any]) -> bool:
     """Whether the clips were made by a program; every figure of such a corpus says so."""
+    if "synthetic" in summary:
+        return bool(summary["synthetic"])
     corpus = summary["corpus"]
     return corpus in catalogue.names("corpora") and bool(catalogue.load("corpora", corpus).FACTS.synthetic)
 

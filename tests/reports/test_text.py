@@ -180,3 +180,18 @@ def test_any_json_value_can_be_spelled(value: Any) -> None:
 
 def test_what_lies_deeper_is_indented() -> None:
     assert spell({"a": {"b": {"c": 1}}, "d": 2}).splitlines() == ["a", "  b", "    c  1", "d  2"]
+
+
+@pytest.mark.parametrize(("takes", "said"), [("audio", True), ("embeddings", False)])
+def test_a_registered_model_is_shown_with_its_scores_and_how_to_use_it(takes: str, said: bool) -> None:
+    test = {"macro_f1": {"mean": 0.5, "std": 0.02, "folds": [0.48, 0.52]}}
+    found = {"model": "laughs", "model_uri": "models:/laughs/1", "input": takes, "selection": "paper", "test": test}
+    text = spell(found)
+
+    assert "test macro-F1  50.0 ± 2.0 % (optimistic)" in text
+    assert ("reno-sweep predict models:/laughs/1 AUDIO…" in text) == said
+
+
+def test_a_folder_that_is_called_demo_is_not_taken_for_the_synthetic_corpus(summary: dict[str, Any]) -> None:
+    assert "synthetic" in spell({**summary, "corpus": "demo"})
+    assert "synthetic" not in spell({**summary, "corpus": "demo", "synthetic": False})

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from reno_sweeps.app import parent, opening
+from reno_sweeps.app import opening, parent
 from reno_sweeps.app.stored import Stored
 from reno_sweeps.records import FoldFailed, FoldFinished, Key, Model, Split, Trial, UserError, seed_from
 from reno_sweeps.reports import summary

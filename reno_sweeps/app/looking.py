@@ -132,5 +132,10 @@ def ui(home: Path | None, tracking_uri: str | None, host: str, port: int) -> int
 
     def ready(url: str) -> None:
         typer.echo(f"MLflow UI: {url} (Control-C ends it)", err=True)
+        for name in opening.sweeps_in(there.home)[:3]:
+            experiment = load(name, there.home).facts.get("experiment_id")
+            identity = opening.read_state(name, there.home)["identity"]
+            if experiment:
+                typer.echo(f"  {name}: {server.ui_url(host, port, experiment, identity)}", err=True)
 
     return server.serve(there.tracking_uri, there.home / "artifacts", host=host, port=port, ready=ready)

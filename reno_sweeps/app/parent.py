@@ -15,7 +15,7 @@ from typing import Any
 
 from reno_sweeps.app.mirror import mean_points, milliseconds, selection_tags
 from reno_sweeps.app.stored import Stored
-from reno_sweeps.reports.summary import best_of, extras, metric_over_folds, spread
+from reno_sweeps.reports.summary import TEST, best_of, extras, metric_over_folds, spread
 from tracking import names
 from tracking.rows import Dataset, Point, SweepRow
 
@@ -52,6 +52,8 @@ def sweep_row(found: Stored, status: str | None = None) -> SweepRow:
         files={} if status == "RUNNING" else _report_files(found),
         datasets=(dataset,),
         primary_metric=names.val(found.sweep.objective.metric),
+        minimize=found.sweep.objective.direction == "minimize",
+        columns=_columns(found),
     )
 
 
@@ -75,6 +77,13 @@ def _report_files(found: Stored) -> dict[str, Path]:
     files = sorted((found.folder / REPORT).glob("*"))
     places = {".html": "", ".png": f"{names.FIGURES}/", ".csv": "tables/", ".md": "tables/"}
     return {f"{places[file.suffix]}{file.name}": file for file in files if file.suffix in places}
+
+
+def _columns(found: Stored) -> tuple[str, ...]:
+    """What the UI's table of trials begins with: the objective, the test means, what was searched."""
+    shown = [names.val(found.sweep.objective.metric), *(names.test(metric) for metric in TEST)]
+    metrics = tuple(f"metrics.{metric}" for metric in dict.fromkeys(shown))
+    return (*metrics, *(f"params.{names.clean(name)}" for name in found.sweep.search))
 
 
 def _sweep_params(found: Stored) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class Lease:
     host: str
     boot: str  # a machine that was started again has none of its old processes
     pid: int
-    born: float  # when the process started: pids are used again
+    born: float  # when the process started (clock ticks since boot, or Unix time): pids are used again
     renewed: float  # Unix time
 
     def alive(self, now: float) -> bool:
@@ -32,6 +32,10 @@ class Lease:
         if (self.host, self.boot) != (socket.gethostname(), _boot_id()):
             return now - self.renewed < LASTS
         return _born(self.pid) == self.born
+
+    def same_driver(self, other: Lease) -> bool:
+        """Whether both are claims of one process."""
+        return (self.host, self.boot, self.pid, self.born) == (other.host, other.boot, other.pid, other.born)
 
     def to_dict(self) -> dict[str, object]:
         """Plain JSON."""
@@ -53,6 +57,15 @@ def _boot_id() -> str:
 
 
 def _born(pid: int) -> float | None:
+    """When a process started; None where it is no more, a zombie included."""
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # proc(5): fields 3 and on
+    except (FileNotFoundError, ProcessLookupError):
+        return None if Path("/proc/self/stat").exists() else _born_elsewhere(pid)
+    return None if state in {"Z", "X"} else float(rest[18])  # ticks since boot: unmoved when the clock is set
+
+
+def _born_elsewhere(pid: int) -> float | None:
     import psutil
 
     try:
@@ -68,15 +81,6 @@ class HomeLock:
     def __init__(self, home: Path) -> None:
         self._path = home / "driver.lock"
         self._file: int | None = None
-
-    def free(self) -> bool:
-        """Whether nobody drives in this home now."""
-        try:
-            self.take("")
-        except UserError:
-            return False
-        self.release()
-        return True
 
     def take(self, sweep: str) -> None:
         """Take the lock, or refuse: a second driver on local storage could claim the same trials."""

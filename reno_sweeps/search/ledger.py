@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +13,7 @@ from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
 
 from reno_sweeps.records import FoldScore, Trial, UserError
 from reno_sweeps.search import lease
@@ -41,16 +43,13 @@ class Ledger:
         with _explained(url):
             self._storage = _open(url)
             self._study = self._find_or_create(direction, facts)
-            self.facts: dict[str, Any] = dict(self._storage.get_study_user_attrs(self._study))
-            read = self._storage.get_all_trials(self._study, deepcopy=False)
-        self._ids = {trial.number: trial._trial_id for trial in read}  # Optuna's storages name trials by it
-        self.trials: list[Trial] = [_read(trial) for trial in sorted(read, key=lambda t: t.number)]
+        self._refresh()
         if facts and "identity" not in self.facts:  # created by a driver that died at once
             for key in sorted(facts, key=lambda key: key == "identity"):  # last: a study without it was never begun
                 self.keep(key, facts[key])
         if facts and self.facts["identity"] != facts["identity"]:
             raise UserError(
-                f"{url} has another sweep named {name!r}\ngive this one another --name, or another --storage"
+                f"{_shown(url)} has another sweep named {name!r}\ngive this one another --name, or another --storage"
             )
 
     def _find_or_create(self, direction: str, facts: Mapping[str, Any] | None) -> int:
@@ -58,12 +57,19 @@ class Ledger:
             return int(self._storage.get_study_id_from_name(self.name))
         except KeyError:
             if facts is None:
-                raise UserError(f"{self.url} has no sweep named {self.name!r}") from None
+                raise UserError(f"{_shown(self.url)} has no sweep named {self.name!r}") from None
         way = StudyDirection.MAXIMIZE if direction == "maximize" else StudyDirection.MINIMIZE
         try:
             return int(self._storage.create_new_study([way], self.name))
         except DuplicatedStudyError:  # another process was faster
             return int(self._storage.get_study_id_from_name(self.name))
+
+    def _refresh(self) -> None:
+        with _explained(self.url):
+            self.facts: dict[str, Any] = self._storage.get_study_user_attrs(self._study)
+            read = self._storage.get_all_trials(self._study, deepcopy=False)
+        self._ids = {trial.number: trial._trial_id for trial in read}  # Optuna's storages name trials by it
+        self.trials: list[Trial] = [_read(trial) for trial in sorted(read, key=lambda t: t.number)]
 
     # --- the sweep ---
 
@@ -71,14 +77,13 @@ class Ledger:
         """Store a fact of the sweep; None takes it back."""
         with _explained(self.url):
             self._storage.set_study_user_attr(self._study, key, value)
-        self.facts[key] = value
+        self.facts[key] = json.loads(json.dumps(value))  # as a reader finds it: tuples are lists
 
     def take_lease(self, now: float) -> None:
         """Become the driver: refuse where another lives; put what a dead one was training back to WAITING."""
-        held = self.facts.get("lease")
-        other = lease.Lease(**held) if held else None
-        mine = lease.own(now)
-        if other is not None and other.alive(now) and (other.host, other.pid) != (mine.host, mine.pid):
+        self._refresh()  # another driver may have gone on since this one looked
+        other, mine = self._holder(), lease.own(now)
+        if other is not None and other.alive(now) and not other.same_driver(mine):
             raise UserError(
                 f"sweep {self.name!r} is driven by process {other.pid} on {other.host}\nstop that one first, or wait"
             )
@@ -89,17 +94,29 @@ class Ledger:
                 self.put_back(trial.number)
 
     def renew_lease(self, now: float) -> None:
-        """Say that the driver lives; costs a write every few seconds."""
-        if now - self._renewed >= lease.RENEW:
-            self.keep("lease", lease.own(now).to_dict())
-            self._renewed = now
+        """Say that the driver lives; costs a write every few seconds. Refuses where another has taken over."""
+        if now - self._renewed < lease.RENEW:
+            return
+        mine, other = lease.own(now), self._holder()
+        if other is None or not other.same_driver(mine):
+            raise StorageError(f"sweep {self.name!r} was taken over by another driver while this one did not answer")
+        self.keep("lease", mine.to_dict())
+        self._renewed = now
 
     def end_lease(self) -> None:
-        """Let go, with what is still running put back to WAITING."""
+        """Let go, with what is still running put back to WAITING; nothing where another has taken over."""
+        other = self._holder()
+        if other is None or not other.same_driver(lease.own(0.0)):
+            return
         for trial in self.trials:
             if trial.state == "running":
                 self.put_back(trial.number)
         self.keep("lease", None)
+
+    def _holder(self) -> lease.Lease | None:
+        with _explained(self.url):
+            held = self._storage.get_study_user_attrs(self._study).get("lease")
+        return lease.Lease(**held) if held else None
 
     # --- trials ---
 
@@ -177,7 +194,7 @@ def _open(url: str) -> RDBStorage:
 
 
 def _read(trial: FrozenTrial) -> Trial:
-    attributes = trial.user_attrs
+    attributes, ended = trial.user_attrs, trial.state.is_finished()
     scores = [FoldScore.from_dict(v) for k, v in attributes.items() if k.startswith("fold:") and v is not None]
     return Trial(
         number=trial.number,
@@ -185,9 +202,9 @@ def _read(trial: FrozenTrial) -> Trial:
         state=WORDS[trial.state],
         proposal=trial.params,
         scores=tuple(sorted(scores, key=lambda s: (s.repeat, s.fold))),
-        curve=tuple(attributes.get("curve", ())),
+        curve=tuple(attributes.get("curve", ())) if ended else (),  # a driver may have died before the trial was told
         objective=trial.values[0] if trial.values else None,
-        reason=attributes.get("reason"),
+        reason=attributes.get("reason") if trial.state in {TrialState.FAIL, TrialState.PRUNED} else None,
         started=trial.datetime_start.timestamp() if trial.datetime_start else None,
         finished=trial.datetime_complete.timestamp() if trial.datetime_complete else None,
     )
@@ -200,10 +217,22 @@ def _explained(url: str) -> Iterator[None]:
         yield
     except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
         cause = error.__cause__ or error
-        what = str(getattr(cause, "orig", cause)).splitlines()[0]
-        raise StorageError(f"the study's storage {url} does not work: {what}") from error
+        raise StorageError(f"the study's storage {_shown(url)} does not work: {_line(cause)}") from error
     except (ImportError, RuntimeError) as error:  # no driver for the URL; a schema of another Optuna
-        raise StorageError(f"the study's storage {url} cannot be used: {str(error).splitlines()[0]}") from error
+        raise StorageError(f"the study's storage {_shown(url)} cannot be used: {_line(error)}") from error
+
+
+def _shown(url: str) -> str:
+    """Without its password."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except sqlalchemy.exc.ArgumentError:
+        return url
+
+
+def _line(error: BaseException) -> str:
+    said = str(getattr(error, "orig", error)).splitlines()
+    return said[0] if said else type(error).__name__
 
 
 class StorageError(UserError):

@@ -7,6 +7,7 @@ from typing import Any
 
 import mlflow.models  # noqa: TID253  # MLflow alone reads this file; nothing of ours imports it
 from mlflow.pyfunc import PythonModel  # noqa: TID253
+from pandas import DataFrame  # noqa: TID253  # MLflow reads the hint below, and has imported pandas anyway
 
 from reno_sweeps.serving import table
 
@@ -19,7 +20,7 @@ class Served(PythonModel):  # type: ignore[misc]  # MLflow ships no types
         config = context.model_config or {}
         self._model = table.opened(Path(context.artifacts["model"]), config)
 
-    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:  # noqa: ARG002  # MLflow's signature
+    def predict(self, context: Any, model_input: DataFrame, params: Any = None) -> DataFrame:  # noqa: ARG002
         """A row a clip: emotion and one probability column per class, with `path` where it was given."""
         return table.answered(self._model, model_input)
 

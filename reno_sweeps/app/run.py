@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reno_sweeps.app import beside, devices, interrupt, mirror, parent, stored
 from reno_sweeps.app.opening import Opened, encoders_in, state_of
 from reno_sweeps.app.progress import Progress, clips_said
-from reno_sweeps.records import FoldScore, Trial, UserError
+from reno_sweeps.records import FoldScore, Trial
 from reno_sweeps.reports import summary
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def drive(opened: Opened, *, quiet: bool = False) -> Outcome:
     with ExitStack() as stack:
         try:
             prepared = _prepare(opened, stack, quiet=quiet)
-        except (UserError, OSError):
+        except Exception:  # refused before anything began; an interrupt is no refusal: resume goes on
             opened.discard()
             raise
         session = _Session(opened, prepared, stack, quiet=quiet)
@@ -88,11 +88,10 @@ def _prepare(opened: Opened, stack: ExitStack, *, quiet: bool) -> _Prepared:
 
 
 def reach_tracking(opened: Opened) -> None:
-    """A server that does not answer is said now, within ten seconds."""
-    if not opened.settings.tracking_uri.startswith("sqlite"):
-        from tracking.store import connect
+    """A server that does not answer, or a store that cannot be written, is said now, within ten seconds."""
+    from tracking.store import connect
 
-        connect(opened.settings.tracking_uri)
+    connect(opened.settings.tracking_uri, opened.settings.home / "artifacts")
 
 
 class _Session:

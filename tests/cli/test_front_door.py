@@ -154,7 +154,7 @@ def test_a_broken_recording_is_listed_and_refused(tmp_path: Path, capsys: pytest
     from reno_sweeps.corpora import folder
 
     place = folder.miniature(tmp_path / "clips")
-    broken = sorted(place.rglob("*.wav"))[0]
+    broken = min(place.rglob("*.wav"))
     broken.write_bytes(b"RIFF, but not much more")
 
     with pytest.raises(SystemExit) as ended:

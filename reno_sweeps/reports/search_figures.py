@@ -25,7 +25,8 @@ def history(sweep: Sweep, trials: Sequence[Trial], caveat: str = "") -> Figure:
     data += [_lost([t for t in lost if t.state == state], state) for state in ("pruned", "failed")]
     upper = {"title": {"text": wording.metric(name)}, **value_axis(name), "domain": [0.2 if lost else 0, 1]}
     lower = {"domain": [0, 0.1], "type": "category", "showgrid": False, "fixedrange": True, "visible": bool(lost)}
-    across = {"title": {"text": "trial"}, "anchor": "y2" if lost else "y"}
+    few = {"dtick": 1} if all(trial.number < 10 for trial in trials) else {}
+    across = {"title": {"text": "trial"}, **few, "anchor": "y2" if lost else "y"}
     return figure(data, "Search history", caveat, 400, xaxis=across, yaxis=upper, yaxis2=lower, legend=LEGEND)
 
 

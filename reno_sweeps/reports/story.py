@@ -47,7 +47,7 @@ def _worth(summary: Mapping[str, Any]) -> list[str]:
     gap = 100 * (own - linear)
     reached = wording.percent(baselines["linear"]["test"]["macro_f1"])
     less = f"{abs(gap):.1f} points {'less' if gap > 0 else 'more'} than the best"
-    verdict = "" if gap > 0 else ", so the search has found nothing that a linear model does not do as well"
+    verdict = "" if gap > 0 else ", so nothing was found that a linear model does not do at least as well"
     majority = _mean(baselines.get("majority"))
     also = "" if majority is None else f"; always answering the most frequent class reaches {100 * majority:.1f} %"
     return [f"For scale: a linear model on the same folds reaches {reached} % macro-F1, {less}{verdict}{also}."]

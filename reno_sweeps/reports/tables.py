@@ -99,7 +99,7 @@ def cell_rows(summary: Mapping[str, Any]) -> list[dict[str, Value]]:
     rows: list[dict[str, Value]] = []
     for cell in summary.get("cells", ()):
         best = cell["best"] or {"test": {}, "number": None, "objective": None}
-        row: dict[str, Value] = {"head": cell["head"], "encoders": " + ".join(cell["encoders"])}
+        row: dict[str, Value] = {"head": cell["head"], "encoders": wording.encoders(cell["encoders"])}
         row |= {"trials": cell["trials"], "best trial": best["number"], "objective": best["objective"]}
         rows.append(row | {f"{wording.METRICS[m]} %": wording.percent(best["test"].get(m)) for m in TEST})
     return rows

@@ -97,7 +97,7 @@ def _asked(summary: Mapping[str, Any]) -> list[str]:
     selection = summary["selection"]
     facts = {
         "corpus": f"{_clips(summary)}, {summary['folds']} folds{repeats}",
-        "model": f"{summary['head']} on {' + '.join(summary['encoders'])}{several}",
+        "model": f"{summary['head']} on {wording.encoders(summary['encoders'])}{several}",
         "protocol": f"{selection}: {wording.PROTOCOLS[selection]}",
         "trials": f"{summary['trials']['asked']} asked: {wording.ended(summary['trials'])}",
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -96,8 +97,13 @@ def _conditions(when: tuple[tuple[str, Value], ...]) -> str:
 
 def cells(sweep: Sweep) -> str:
     """What is searched: 'reno on mfcc + log-mel', at most four cells by name."""
-    named = [f"{cell.head} on {' + '.join(cell.encoders)}" for cell in sweep.cells]
+    named = [f"{cell.head} on {encoders(cell.encoders)}" for cell in sweep.cells]
     return "; ".join(named[:4]) + (f"; and {len(named) - 4} more cells" if len(named) > 4 else "")
+
+
+def encoders(ids: Sequence[str]) -> str:
+    """Encoders side by side; of a file or a folder its last name: 'file:x.npz' for 'file:/data/x.npz'."""
+    return " + ".join(re.sub(r"^(file|hf):.*?([^/]+)$", r"\1:\2", e) if ":/" in e else e for e in ids)
 
 
 def ended(trials: Mapping[str, int]) -> str:

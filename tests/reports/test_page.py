@@ -161,7 +161,7 @@ def test_a_search_that_found_no_more_than_linear_is_told_so(hand: Any, made: dic
     worse = hand.trial(0, 0.5, scores=(hand.score(0, ((1, 4, 0), (4, 1, 0), (0, 4, 1))),))
 
     assert (
-        "nothing that a linear model does not do as well"
+        "nothing was found that a linear model does not do at least as well"
         in read(made, trials=[worse], summary=hand.summary(sweep, [worse])).text
     )
 

@@ -174,7 +174,7 @@ class Mirror:
         if row.datasets:
             self._client.log_inputs(known.run_id, [_dataset(dataset) for dataset in row.datasets])
         self._put_batches(known, row, tags)
-        if row.status == "RUNNING":
+        if row.status in {"RUNNING", "SCHEDULED"}:
             self._client.update_run(known.run_id, status=row.status)
         else:
             self._client.set_terminated(known.run_id, row.status, row.end_ms)

@@ -40,7 +40,7 @@ class RunRow:
 
     key: str  # unique among the sweep's runs
     kind: str  # trial, baselines, nested, refit, winner, fold
-    status: str  # RUNNING, FINISHED, FAILED, KILLED
+    status: str  # SCHEDULED (waits to go on), RUNNING, FINISHED, FAILED, KILLED
     start_ms: int
     end_ms: int | None = None
     name: str | None = None  # what the UI shows; None: the key

@@ -25,7 +25,12 @@ def status(name: str | None, home: Path | None) -> Any:
     found = load(name, home)
     if found.progress != "running":
         catch_up(found)
-    return {**found.summary(), "state": found.progress, "running": _running(found)}
+    return {
+        **found.summary(),
+        "state": found.progress,
+        "running": _running(found),
+        "seconds_left": _seconds_left(found),
+    }
 
 
 def _row(found: Stored) -> dict[str, Any]:
@@ -39,6 +44,15 @@ def _row(found: Stored) -> dict[str, Any]:
         **shown["trials"],
         "best": None if best is None else best["objective"],
     }
+
+
+def _seconds_left(found: Stored) -> float | None:
+    """At the pace so far, from the first trial's start to the last one's end; None where nothing ended yet."""
+    ended = [trial for trial in found.trials if trial.ended and trial.started and trial.finished]
+    if not ended:
+        return None
+    spent = max(t.finished or 0.0 for t in ended) - min(t.started or 0.0 for t in ended)
+    return round(spent / len(ended) * (found.asked - len(ended)), 1)
 
 
 def _running(found: Stored) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from reno_sweeps.training.configuration import cell_of, resolve
 from tracking import names
 from tracking.rows import Point, RunRow
 
-STATUS = {"running": "RUNNING", "waiting": "RUNNING", "complete": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
+STATUS = {"running": "RUNNING", "waiting": "SCHEDULED", "complete": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
 MEANS = (
     ("validation", "val", "macro_f1"),
     ("test", "test", "macro_f1"),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 AHEAD = 8  # `budget.ahead: auto` on a CPU
+PARENT_EVERY = 5.0  # seconds between two updates of the parent run while trials end
 CATCH_UP = 60.0  # seconds that MLflow has at the end; what it misses is replayed by the next resume or status
 
 
@@ -113,6 +114,7 @@ class _Session:
         self._writer = self._open_mirror()
         self._progress: Progress | None = None
         self._worked = 0.0
+        self._told = 0.0
 
     def _open_mirror(self) -> Writer:
         from tracking.writer import Writer
@@ -132,8 +134,9 @@ class _Session:
     def trial(self, trial: Trial) -> None:
         """Stored already: show it."""
         self._writer.write(mirror.trial_row(trial, self._opened.sweep))
-        if trial.ended:
+        if trial.ended and time.monotonic() - self._told > PARENT_EVERY:
             self._writer.update_sweep(parent.sweep_row(self._stored, "RUNNING"))
+            self._told = time.monotonic()
         if self._progress is not None:
             self._progress.trial(trial)
 

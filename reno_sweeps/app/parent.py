@@ -15,6 +15,7 @@ from typing import Any
 
 from reno_sweeps.app.mirror import mean_points, milliseconds, selection_tags
 from reno_sweeps.app.stored import Stored
+from reno_sweeps.reports import space_file
 from reno_sweeps.reports.summary import TEST, best_of, extras, metric_over_folds, spread
 from tracking import names
 from tracking.rows import Dataset, Point, SweepRow
@@ -44,7 +45,8 @@ def sweep_row(found: Stored, status: str | None = None) -> SweepRow:
         tags={**selection_tags(found.sweep), names.SOURCE_NAME: "reno-sweep", "reno.corpus": corpus["id"]},
         note=found.note(),
         texts={
-            names.SPACE_FILE: found.state["space"],
+            names.SPACE_FILE: space_file.resolved(found.sweep),
+            "space-as-given.yaml": found.state["space"],
             "sweep.json": json.dumps(found.state["sweep"], indent=1, ensure_ascii=False),
             "versions.json": json.dumps(versions(), indent=1),
             "clips.csv": clips_table(found),

@@ -34,13 +34,23 @@ class Candidates:
             proposal = proposer.propose(lambda i: known[i])  # noqa: B023  # called at once
             self._ledger.add(cell, proposal, self._searches[cell])
 
+    def waiting(self) -> list[int]:
+        """Numbers of the WAITING trials that the budget covers: it may be smaller than when they were created."""
+        found, seen = [], [0] * len(self._proposers)
+        for trial in self._ledger.trials:
+            if trial.state == "waiting" and seen[trial.cell] < self._quota(trial.cell):
+                found.append(trial.number)
+            seen[trial.cell] += 1
+        return found
+
     def refuse(self, running: Running) -> str | None:
         """Why the pruner gives a running trial up, by what is new of it; None: it goes on."""
         if self._plan.sweep.budget.pruner == "none":
             return None
+        trial = self._ledger.trials[running.number]
         for step, value in self._news(running):
-            trial = self._ledger.trials[running.number]
             if self._racers[trial.cell].report(self._index(trial), step, value):
+                running.last = None if self._plan.sweep.budget.pruner == "wilcoxon" else step
                 return f"{self._plan.sweep.budget.pruner}: {running.metric} {value:.4f} at step {step}"
         return None
 

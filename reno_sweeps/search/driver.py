@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -85,7 +86,7 @@ class Driver:
 
     def train(self, owner: str, models: Sequence[Model]) -> tuple[FoldScore, ...] | None:
         """Train models outside the budget (a baseline, a refit), once: their scores; None: interrupted or failed."""
-        todo = [m for m in models if self._extra_score(m.key) is None]
+        todo = [m for m in models if (s := self._extra_score(m.key)) is None or not self._files.intact(s)]
         self._extra = {model.key: model.split for model in todo}
         for model in todo:
             self._workers.send([model])
@@ -118,7 +119,7 @@ class Driver:
         if self._deadline is not None and self._now() > self._deadline:
             return
         room = self._workers.capacity + 1
-        waiting = [t.number for t in self._ledger.trials if t.state == "waiting"]
+        waiting = self._candidates.waiting()
         while waiting and len(self._running) < room * self._plan.cohort:
             numbers, waiting = waiting[: self._plan.cohort], waiting[self._plan.cohort :]
             cohort = [model for number in numbers for model in self._begin(number)]
@@ -141,17 +142,19 @@ class Driver:
 
     def _listen(self) -> None:
         for event in self._workers.take(wait=0.5):
-            if event.key.owner.startswith("trial "):
-                self._hear(event)
-            else:
-                self._hear_extra(event)
+            if event.key in self._extra:
+                self._hear_extra(event, self._extra[event.key])
+            elif (running := self._running_of(event.key)) is not None:
+                self._hear(running, event)
         self._ledger.renew_lease(self._now())
         self._listener.tick()
 
-    def _hear(self, event: Event) -> None:
-        running = self._running.get(int(event.key.owner.split()[1]))
-        if running is None:  # a late word of a trial that has ended
-            return
+    def _running_of(self, key: Key) -> Running | None:
+        """Its trial; None where it has ended: a late word."""
+        kind, _, number = key.owner.partition(" ")
+        return self._running.get(int(number)) if kind == "trial" else None
+
+    def _hear(self, running: Running, event: Event) -> None:
         fold = (event.key.repeat, event.key.fold)
         if isinstance(event, EpochEnded):
             running.epoch(fold, event.epoch, event.metrics)
@@ -159,7 +162,7 @@ class Driver:
             self._store(running, event)
         elif isinstance(event, FoldFailed):
             running.leave(fold)
-            running.verdict = ("failed", f"fold {event.key.fold}: {event.reason}")
+            running.verdict = running.verdict or ("failed", f"fold {event.key.fold}: {event.reason}")
             self._workers.stop(running.keys)
         elif isinstance(event, FoldStopped):
             running.leave(fold)
@@ -185,7 +188,7 @@ class Driver:
         if running.left or running.number not in self._running:
             return
         state, reason = running.verdict or ("complete", None)
-        objective = sum(running.finished.values()) / len(running.finished) if state == "complete" else None
+        objective = math.fsum(running.finished.values()) / len(running.finished) if state == "complete" else None
         told = self._ledger.tell(
             running.number, state, now=self._now(), objective=objective, curve=running.curve(), reason=reason
         )
@@ -208,7 +211,7 @@ class Driver:
         end = self._now() + PATIENCE
         while any(running.left for running in self._running.values()) and self._now() < end:
             for event in self._workers.take(wait=0.5):
-                running = self._running.get(int(event.key.owner.split()[1]))
+                running = self._running_of(event.key)
                 if running is None:
                     continue
                 if isinstance(event, FoldFinished):
@@ -226,9 +229,8 @@ class Driver:
         plain: Mapping[str, object] | None = self._ledger.facts.get(f"extra:{key.owner}:{key.repeat}:{key.fold}")
         return None if plain is None else FoldScore.from_dict(plain)
 
-    def _hear_extra(self, event: Event) -> None:
-        split = self._extra.get(event.key)
-        if split is None or isinstance(event, EpochEnded):
+    def _hear_extra(self, event: Event, split: Split) -> None:
+        if isinstance(event, EpochEnded):
             return
         if isinstance(event, FoldFinished):
             score = self._files.write(event.key, event.result, split)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,10 +18,12 @@ class Running:
     number: int
     metric: str  # val_macro_f1: the objective as events name it
     left: set[Fold]
+    stopped: set[Fold] = field(default_factory=set)  # left before their end: failed, or told to stop
     values: dict[Fold, dict[int, float]] = field(default_factory=dict)  # fold → epoch → objective
     finished: dict[Fold, float] = field(default_factory=dict)  # fold → objective at its best epoch
     verdict: tuple[str, str] | None = None  # failed or pruned, and why
-    reported: int = 0  # epochs whose mean over folds is known to the racer
+    reported: int = 0  # steps whose value is known to the racer
+    last: int | None = None  # the epoch at which it was pruned: how far models went on meanwhile is chance
 
     @property
     def keys(self) -> set[Key]:
@@ -42,16 +45,19 @@ class Running:
     def leave(self, fold: Fold) -> None:
         """A fold failed or was stopped."""
         self.left.discard(fold)
+        self.stopped.add(fold)
 
     def curve(self) -> tuple[float, ...]:
         """Mean over folds by epoch, as far as every fold has come; an early stopped fold keeps its best value."""
-        folds = self.left | set(self.finished)
+        unfinished = self.left | self.stopped
+        folds = unfinished | set(self.finished)
         if not folds or not folds <= (set(self.values) | set(self.finished)):
             return ()
-        ongoing = [len(self.values.get(fold, {})) for fold in self.left]
+        ongoing = [len(self.values.get(fold, {})) for fold in unfinished]
         ended = [len(self.values.get(fold, {})) for fold in self.finished]
         length = min(ongoing) if ongoing else max(ended, default=0)
-        return tuple(sum(self._at(fold, epoch) for fold in folds) / len(folds) for epoch in range(1, length + 1))
+        epochs = range(1, length + 1)[: self.last]
+        return tuple(math.fsum(self._at(fold, epoch) for fold in folds) / len(folds) for epoch in epochs)
 
     def _at(self, fold: Fold, epoch: int) -> float:
         return self.values.get(fold, {}).get(epoch, self.finished.get(fold, float("nan")))

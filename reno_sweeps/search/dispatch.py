@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BATCH = 0.3  # seconds of news that a worker sends at once; so late may a stop be heard
+TOKEN = secrets.token_hex(32)  # one a process: Ray reads it once, also where a second sweep starts another Ray
 POLL = 0.05  # seconds between two looks into an empty mailbox
 WORKERS_PER_GPU = 4  # while models train in a plain loop one process cannot fill a GPU
 TEMPORARY = "reno-ray-"  # Ray's own folder; AF_UNIX paths must stay below 107 bytes, so it lies in the system's temp
@@ -240,7 +241,7 @@ def _start_ray(address: str | None) -> Path:
         return folder
     token = folder / "token"
     token.touch(mode=0o600)
-    token.write_text(secrets.token_hex(32))
+    token.write_text(TOKEN)
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)  # not ~/.ray: nothing is written outside home and cache
     ray.init(include_dashboard=False, _temp_dir=str(folder), **quiet)
     return folder

@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from reno_sweeps.records import Cell, Key, Model, Split, Trial
+from reno_sweeps.records import Key, Model, Split, Trial
 from reno_sweeps.reports import summary
 
 if TYPE_CHECKING:
@@ -20,31 +20,26 @@ if TYPE_CHECKING:
 LINEAR = {"training.lr": 1e-3, "training.weight_decay": 3.0, "training.epochs": 300, "training.patience": 20}
 
 
-def linear_models(plan: Plan, cell: Cell) -> list[Model]:
-    """The linear baseline on a cell's encoders, fold by fold."""
-    from reno_sweeps.training.configuration import resolve
+def linear_models(plan: Plan, best: Trial) -> list[Model]:
+    """The linear baseline on the winner's encoders, fold by fold."""
+    from reno_sweeps.training.configuration import cell_of, resolve
 
-    values = resolve("linear", LINEAR, {})
-    return [
-        Model(Key("baseline linear", *place), "linear", cell.encoders, values, plan.seed(*place), split)
-        for place, split in _placed(plan)
-    ]
+    encoders = cell_of(plan.sweep.cells[best.cell], best.proposal).encoders
+    owner, values = summary.linear_owner(encoders), resolve("linear", LINEAR, {})
+    places = [(plan.place(index), split) for index, split in enumerate(plan.splits)]
+    return [Model(Key(owner, *p), "linear", encoders, values, plan.seed(*p), split) for p, split in places]
 
 
-def refit_models(plan: Plan, best: Trial, owner: str) -> list[Model]:
+def refit_models(plan: Plan, best: Trial) -> list[Model]:
     """The winner on training and validation parts together, for the median of its best epochs."""
     from reno_sweeps.folds import refit_split
 
     epochs = max(1, round(median(score.best_epoch for score in best.scores)))
-    models = plan.models(best)
+    owner = f"refit {best.number}"
     return [
         replace(model, key=replace(model.key, owner=owner), split=refit_split(model.split), epochs=epochs)
-        for model in models
+        for model in plan.models(best)
     ]
-
-
-def _placed(plan: Plan) -> list[tuple[tuple[int, int], Split]]:
-    return [(plan.place(index), split) for index, split in enumerate(plan.splits)]
 
 
 def majority(data: Data, splits: Sequence[Split]) -> dict[str, Any]:

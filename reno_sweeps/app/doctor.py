@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from reno_sweeps.config.settings import Settings, gather
+from reno_sweeps.config.settings import Settings, gather, masked
 
 PACKAGES = (
     "reno-sweeps", "torch", "torchaudio", "transformers", "mlflow", "optuna", "ray", "scikit-learn", "pandas", "numpy",
@@ -106,7 +106,7 @@ def _tracking(settings: Settings) -> tuple[str, str]:
         made = "there" if exists(settings.tracking_uri) else "made by the first sweep"
         return "ok", f"{settings.tracking_uri} ({made})"
     connect(settings.tracking_uri)
-    return "ok", f"{settings.tracking_uri} answers"
+    return "ok", f"{masked(settings.tracking_uri)} answers"
 
 
 def _storage(settings: Settings) -> tuple[str, str]:
@@ -117,7 +117,7 @@ def _storage(settings: Settings) -> tuple[str, str]:
         made = "there" if url.database and Path(url.database).exists() else "made by the first sweep"
         return "ok", f"{settings.storage} ({made})"
     sqlalchemy.create_engine(url).connect().close()
-    return "ok", f"{url.render_as_string(hide_password=True)} answers"
+    return "ok", f"{masked(settings.storage)} answers"
 
 
 def _encoders() -> tuple[str, str]:

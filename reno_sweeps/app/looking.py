@@ -10,7 +10,7 @@ from typing import Any
 
 from reno_sweeps.app import mirror, opening, parent
 from reno_sweeps.app.stored import Stored, load
-from reno_sweeps.config.settings import gather
+from reno_sweeps.config.settings import gather, masked
 from reno_sweeps.records import Trial, UserError
 from reno_sweeps.reports import summary
 
@@ -141,8 +141,8 @@ def ui(home: Path | None, tracking_uri: str | None, host: str, port: int) -> int
     from tracking import server
 
     there = gather({"home": home, "tracking_uri": tracking_uri})
-    if not there.tracking_uri.startswith("sqlite"):
-        raise UserError(f"{there.tracking_uri} is a server: open it in a browser")
+    if there.tracking_uri.startswith(("http", "databricks")):
+        raise UserError(f"{masked(there.tracking_uri)} is a server: open it in a browser")
 
     def ready(url: str) -> None:
         typer.echo(f"MLflow UI: {url} (Control-C ends it)", err=True)

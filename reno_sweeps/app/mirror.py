@@ -8,17 +8,15 @@ from typing import Any
 
 from reno_sweeps.app.stored import Stored
 from reno_sweeps.records import FoldScore, Sweep, Trial
-from reno_sweeps.reports.summary import best_of, extras, metric_over_folds, spread
+from reno_sweeps.reports.summary import TEST, best_of, extras, linear_owner, metric_over_folds, spread
 from reno_sweeps.training.configuration import cell_of, resolve
 from tracking import names
 from tracking.rows import Point, RunRow
 
 STATUS = {"running": "RUNNING", "waiting": "SCHEDULED", "complete": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
 MEANS = (
-    ("validation", "val", "macro_f1"),
-    ("test", "test", "macro_f1"),
-    ("test", "test", "accuracy"),
-    ("test", "test", "uar"),
+    *(("validation", "val", metric) for metric in (*TEST, "cross_entropy")),  # one of them is the objective
+    *(("test", "test", metric) for metric in TEST),
 )
 
 
@@ -95,7 +93,7 @@ def mean_points(scores: Sequence[FoldScore], *, whole: bool) -> Iterator[Point]:
     """Means over folds with their deviations; none before all folds are there."""
     if not whole:
         return
-    end = max(milliseconds(score.finished) for score in scores)
+    end = ended_ms(scores)
     for part, prefix, metric in MEANS:
         values = metric_over_folds(scores, part, metric)
         if not values:
@@ -113,25 +111,26 @@ def run_rows(found: Stored) -> list[RunRow]:
     """Every run below the parent, from what is stored."""
     rows = [trial_row(trial, found.sweep) for trial in found.trials if trial.started is not None]
     best = best_of(found.trials, found.sweep)
-    linear = extras(found.facts, "baseline linear")
-    if linear:
-        rows += _extra_rows(names.BASELINES, "linear", linear, found, found.facts.get("linear", {}))
-    if best is not None and found.facts.get("done"):
-        refit = extras(found.facts, f"refit {best.number}")
-        if refit:
-            rows += _extra_rows(names.REFIT, names.trial(best.number), refit, found, best.proposal)
+    if best is None:
+        return rows
+    encoders = cell_of(found.sweep.cells[best.cell], best.proposal).encoders
+    settings = {"head": "linear", "encoders": "+".join(encoders), **found.facts.get("linear", {})}
+    rows += _extra_rows(names.BASELINES, linear_owner(encoders), "linear", found, settings)
+    if found.finished:
+        rows += _extra_rows(names.REFIT, f"refit {best.number}", names.trial(best.number), found, best.proposal)
         rows += _winner_rows(best, found.sweep)
     return rows
 
 
-def _extra_rows(
-    kind: str, name: str, scores: Sequence[FoldScore], found: Stored, params: Mapping[str, Any]
-) -> list[RunRow]:
-    """A baseline or the refit: a run below the one child of that kind."""
+def _extra_rows(kind: str, owner: str, name: str, found: Stored, params: Mapping[str, Any]) -> list[RunRow]:
+    """A baseline or the refit: a run below the one child of that kind; none where it was not trained."""
+    scores = extras(found.facts, owner)
+    if not scores:
+        return []
     head = _row_of(scores, key=kind, kind=kind, tags=selection_tags(found.sweep))
     child = replace(
         head,
-        key=f"{kind}: {name}",
+        key=owner,
         name=name,
         parent=kind,
         params=params,
@@ -142,11 +141,12 @@ def _extra_rows(
 
 
 def _winner_rows(best: Trial, sweep: Sweep) -> list[RunRow]:
-    """The winner's folds, a run each, so that their curves stand side by side."""
+    """The winner's folds, a run each, so that their curves stand side by side. A later winner has runs of its own."""
     tags = {**selection_tags(sweep), "reno.trial": str(best.number)}
     rows = [_row_of(best.scores, key=names.WINNER, kind=names.WINNER, tags=tags)]
     for score in best.scores:
-        name = f"fold {score.fold}" if sweep.protocol.repeats == 1 else f"repeat {score.repeat} fold {score.fold}"
+        repeat = "" if sweep.protocol.repeats == 1 else f" repeat {score.repeat}"
+        name = f"{names.trial(best.number)}{repeat} fold {score.fold}"
         points = [(metric.rsplit("/", 1)[1], value, t, step) for metric, value, t, step in _fold_points([score], sweep)]
         row = _row_of([score], key=f"{names.WINNER}: {name}", kind=names.WINNER, tags=tags)
         rows.append(replace(row, name=name, parent=names.WINNER, metrics=points))
@@ -159,6 +159,11 @@ def _row_of(scores: Sequence[FoldScore], *, key: str, kind: str, tags: Mapping[s
     return RunRow(
         key=key, kind=kind, status="FINISHED", start_ms=milliseconds(start), end_ms=milliseconds(end), tags=tags
     )
+
+
+def ended_ms(scores: Sequence[FoldScore]) -> int:
+    """When the last of these folds ended: a stored fact, the same however often it is asked."""
+    return max(milliseconds(score.finished) for score in scores)
 
 
 def milliseconds(seconds: float) -> int:

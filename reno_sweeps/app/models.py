@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reno_sweeps.app import devices, final, mirror, model_card, opening, parent
 from reno_sweeps.app.looking import best_trial
 from reno_sweeps.app.stored import Stored, load
-from reno_sweeps.config.settings import Settings, gather
+from reno_sweeps.config.settings import Settings, gather, masked
 from reno_sweeps.config.sweep_file import Overrides
 from reno_sweeps.records import Trial, UserError
 from reno_sweeps.reports import summary
@@ -178,7 +178,7 @@ def _registered(
         "version": made.version,
         "model_uri": made.model_uri,
         "aliases": list(made.aliases),
-        "tracking_uri": found.settings.tracking_uri,
+        "tracking_uri": masked(found.settings.tracking_uri),
         "run_id": made.run_id,
         "model_id": made.model_id,
         "sweep": found.name,

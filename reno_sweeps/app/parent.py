@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from reno_sweeps.app.mirror import mean_points, milliseconds, selection_tags
+from reno_sweeps.app.mirror import ended_ms, mean_points, milliseconds, selection_tags
 from reno_sweeps.app.stored import Stored
 from reno_sweeps.reports import space_file
 from reno_sweeps.reports.summary import TEST, best_of, extras, metric_over_folds, spread
@@ -118,21 +118,23 @@ def _best_so_far(found: Stored) -> Iterator[Point]:
     for trial in itertools.takewhile(lambda trial: trial.ended, found.trials):
         if trial.state == "complete" and trial.objective is not None:
             best = trial.objective if best is None else better(best, trial.objective)
-            yield name, best, milliseconds(trial.finished or 0.0), trial.number
+            yield name, best, ended_ms(trial.scores), trial.number
 
 
 def _headline(found: Stored) -> Iterator[Point]:
-    """The winner's figures on the parent run, for the experiment's table; at the step of the winner's number."""
+    """The winner's figures on the parent run, for the experiment's table; at the step of the trials asked.
+
+    Only of a search that came to its end: MLflow shows the last step, and a winner may follow one of a larger number.
+    """
     best = best_of(found.trials, found.sweep)
-    if best is None:
+    if best is None or not found.finished:
         return
     for metric, value, when, _ in mean_points(best.scores, whole=True):
-        yield metric, value, when, best.number
+        yield metric, value, when, found.asked
     refit = extras(found.facts, f"refit {best.number}")
     if refit:
-        end = max(milliseconds(score.finished) for score in refit)
         mean = spread(metric_over_folds(refit, "test", "macro_f1"))["mean"]
-        yield "test_refit_macro_f1", mean or 0.0, end, best.number
+        yield "test_refit_macro_f1", mean or 0.0, ended_ms(refit), found.asked
 
 
 def clips_table(found: Stored) -> str:

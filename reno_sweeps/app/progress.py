@@ -47,7 +47,7 @@ class Progress:
 
     def beside(self, owner: str, scores: Sequence[FoldScore]) -> None:
         """A baseline or a refit is done."""
-        self.say(f"{owner}: {len(scores)} folds trained")
+        self.say(f"{' '.join(owner.split()[:2])}: {len(scores)} folds trained")
 
     def tick(self) -> None:
         """Show where things stand, if there is something new to show."""

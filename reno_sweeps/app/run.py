@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reno_sweeps.app import beside, devices, interrupt, mirror, parent, stored
 from reno_sweeps.app.opening import Opened, encoders_in, state_of
 from reno_sweeps.app.progress import Progress, clips_said
-from reno_sweeps.records import FoldScore, Trial
+from reno_sweeps.records import FoldScore, Model, Trial
 from reno_sweeps.reports import summary
 
 if TYPE_CHECKING:
@@ -95,6 +95,11 @@ def reach_tracking(opened: Opened) -> None:
     connect(opened.settings.tracking_uri, opened.settings.home / "artifacts")
 
 
+def _trained(driver: Driver, models: Sequence[Model]) -> bool:
+    """Train a baseline or a refit; False: interrupted. One that fails was said, and does not end the sweep."""
+    return driver.train(models[0].key.owner, models) is not None or not driver.was_interrupted
+
+
 class _Session:
     """One driver's time with a sweep: ledger, mirror, workers; in this order they are opened and asked."""
 
@@ -163,8 +168,9 @@ class _Session:
             ahead=self._ledger.facts["ahead"],
             cohort=self._opened.settings.cohort or 1,
         )
-        if self._ledger.facts.get("done") == self._opened.sweep.budget.trials:
+        if self._nothing_is_left():
             return True
+        self._ledger.keep("done", None)  # until it is again: a longer sweep may have another winner
         began = time.monotonic()
         with interrupt.catching() as caught:
             finished = self._drive(plan, caught.is_set)
@@ -172,6 +178,13 @@ class _Session:
         if finished:
             self._ledger.keep("done", self._opened.sweep.budget.trials)
         return finished
+
+    def _nothing_is_left(self) -> bool:
+        """Whether all was done before; a sweep that ended by its time, or had no baselines, may go on."""
+        facts, wanted = self._ledger.facts, self._opened.settings.baselines
+        ended = sum(trial.ended for trial in self._ledger.trials)
+        done = facts.get("done") == self._opened.sweep.budget.trials and ended >= facts.get("asked", 0)
+        return done and (not wanted or "majority" in facts)
 
     def _drive(self, plan: Any, interrupted: Callable[[], bool]) -> bool:
         from reno_sweeps.search import _ray_environment
@@ -208,17 +221,14 @@ class _Session:
         best = driver.best()
         if best is None:
             return True
+        models = []
         if self._opened.settings.baselines:
-            cell = self._opened.sweep.cells[best.cell]
-            if driver.train("baseline linear", beside.linear_models(plan, cell)) is None:
-                return not driver.was_interrupted
             self._ledger.keep("linear", beside.LINEAR)
             self._ledger.keep("majority", beside.majority(self._data(), self._prepared.folds.splits))
+            models.append(beside.linear_models(plan, best))
         if self._opened.sweep.protocol.selection != "paper":
-            owner = f"refit {best.number}"
-            if driver.train(owner, beside.refit_models(plan, best, owner)) is None:
-                return not driver.was_interrupted
-        return True
+            models.append(beside.refit_models(plan, best))
+        return all(_trained(driver, group) for group in models)
 
     # --- the end ---
 
@@ -229,8 +239,9 @@ class _Session:
         self._writer.drain(CATCH_UP)
         keys = [f"trial {trial.number:04d}" for trial in self._ledger.trials]
         self._ledger.keep(summary.FORMER, {key: self._writer.run_id(key) for key in keys})
-        self._ledger.keep("ended", time.time())
-        self._keep_seconds(seconds)
+        if self._worked or "ended" not in self._ledger.facts:
+            self._ledger.keep("ended", time.time())
+            self._keep_seconds(seconds)
         if self._ledger.trials:
             parent.write_report(self._stored)
         self._writer.update_sweep(parent.sweep_row(self._stored, "FINISHED" if finished else "KILLED"))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reno_sweeps.app import opening
-from reno_sweeps.config.settings import Settings, gather
+from reno_sweeps.config.settings import Settings, gather, masked
 from reno_sweeps.files import write_bytes
 from reno_sweeps.records import Clip, Corpus, Sweep, Trial, UserError
 from reno_sweeps.reports import note, summary
@@ -73,6 +73,11 @@ class Stored:
         return int(self.facts.get("asked") or self.sweep.budget.trials * len(self.sweep.cells))
 
     @property
+    def finished(self) -> bool:
+        """Whether a driver came to the end of the budget that is asked now, or of its time."""
+        return bool(self.facts.get("done") == self.sweep.budget.trials)
+
+    @property
     def progress(self) -> str:
         """running, stopped or done."""
         from reno_sweeps.search.lease import Lease
@@ -80,7 +85,7 @@ class Stored:
         lease = self.facts.get("lease")
         if lease and Lease(**lease).alive(time.time()):
             return "running"
-        return "done" if self.facts.get("done") == self.sweep.budget.trials else "stopped"
+        return "done" if self.finished else "stopped"
 
     def summary(self) -> dict[str, Any]:
         """The object that `run --json` prints."""
@@ -88,8 +93,8 @@ class Stored:
             "sweep": self.name,
             "experiment_id": self.facts.get("experiment_id"),
             "parent_run_id": self.facts.get("parent_run_id"),
-            "tracking_uri": self.settings.tracking_uri,
-            "storage": self.settings.storage,
+            "tracking_uri": masked(self.settings.tracking_uri),
+            "storage": masked(self.settings.storage),
             "corpus": self.state["corpus"]["id"],
             "synthetic": self.state["corpus"]["synthetic"],
         }

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from reno_sweeps.records import FoldScore, Sweep, Trial
+from reno_sweeps.records import FoldScore, Sweep, Trial, digest
 from reno_sweeps.training.configuration import cell_of
 
 TEST = ("accuracy", "macro_f1", "uar")  # what is reported of test folds, beside cross_entropy in the tables
@@ -54,6 +54,11 @@ def extras(facts: Mapping[str, Any], owner: str) -> tuple[FoldScore, ...]:
     return tuple(sorted(found, key=lambda s: (s.repeat, s.fold)))
 
 
+def linear_owner(encoders: Sequence[str]) -> str:
+    """Who owns the linear baseline on these encoders: another winner may have others."""
+    return f"baseline linear {digest(list(encoders))[:8]}"
+
+
 def describe_best(trial: Trial, sweep: Sweep, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The best trial as `run --json` shows it."""
     validation = {m: spread(metric_over_folds(trial.scores, "validation", m)) for m in (*TEST, "cross_entropy")}
@@ -86,7 +91,7 @@ def summarise(
         "repeats": sweep.protocol.repeats,
         "trials": counts(trials, asked),
         "best": None if best is None else describe_best(best, sweep, facts),
-        "baselines": _baselines(facts),
+        "baselines": _baselines(facts, cell.encoders),
         "seconds": facts.get("seconds", {}),
     }
     if sweep.protocol.selection == "paper":
@@ -97,9 +102,9 @@ def summarise(
     return found
 
 
-def _baselines(facts: Mapping[str, Any]) -> dict[str, Any]:
+def _baselines(facts: Mapping[str, Any], encoders: Sequence[str]) -> dict[str, Any]:
     found = {}
-    linear = extras(facts, "baseline linear")
+    linear = extras(facts, linear_owner(encoders))
     if linear:
         found["linear"] = {"test": tested(linear)}
     if facts.get("majority"):

@@ -11,7 +11,7 @@ import pytest
 
 from reno_sweeps.metrics import accuracy, f1_by_class, macro_f1, uar
 from reno_sweeps.records import Budget, Cell, FoldScore, Protocol, Sweep, Trial
-from reno_sweeps.reports.summary import summarise
+from reno_sweeps.reports.summary import linear_owner, summarise
 from reno_sweeps.space import Categorical, Float
 
 CLASSES = ("anger", "joy", "pain")
@@ -67,7 +67,8 @@ def make_sweep(**changes: Any) -> Sweep:
 def make_summary(sweep: Sweep, trials: list[Trial], corpus: str = "clips", **facts: Any) -> dict[str, Any]:
     place = {"sweep": "tiny-1a2b", "experiment_id": "1", "parent_run_id": "r1", "tracking_uri": "sqlite:////x/m.db"}
     place |= {"storage": "sqlite:////x/s.db", "corpus": corpus}
-    linear = {f"extra:baseline linear:{fold}": make_score(fold, COUNTS[1]).to_dict() for fold in range(2)}
+    owner = linear_owner(sweep.cells[0].encoders)
+    linear = {f"extra:{owner}:{fold}": make_score(fold, COUNTS[1]).to_dict() for fold in range(2)}
     majority = {m: {"mean": 0.2, "std": 0.0, "folds": [0.2, 0.2]} for m in ("accuracy", "macro_f1", "uar")}
     known = {**linear, "majority": majority, "seconds": {"total": 75.0, "embedding": 3.0, "training": 60.0}, **facts}
     return summarise(sweep, trials, known, asked=sweep.budget.trials, place=place)

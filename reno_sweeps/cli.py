@@ -404,6 +404,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     except OSError as error:
         return refuse(OSError(_place(error)))
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: its whole help
+            typer.echo(str(error), err=True)
+            return 2
         if _is_bad_input(error):
             return refuse(error if type(error).__name__ == "TrackingError" else Exception(_usage(error)))
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 QUESTION = {
     "corpus", "root", "encoders", "weights", "head", "trials", "time", "seed", "fold_seed", "folds", "selection",
+}  # fmt: skip
+OPTIONS = {
+    "name", "max_failed", "skip_broken", "no_baselines", "experiment", "home", "cache", "tracking_uri", "storage",
+    "ray_address", "device", "gpus", "cohort", "download",
 }  # fmt: skip
 
 
@@ -35,7 +40,10 @@ class Sweep:
 
         Raises UserError (here or in `run`) where the command would end with exit code 2.
         """
+        _refuse_unknown(options)
         question = {name: options.pop(name) for name in QUESTION & set(options)}
+        if options.pop("no_baselines", False):
+            options["baselines"] = False
         if question.get("root") is not None:
             question["root"] = str(question["root"])
         return cls(str(space), question, options)
@@ -43,10 +51,19 @@ class Sweep:
     def run(self, *, quiet: bool = True) -> Result:
         """Drive the sweep to its end. Raises UserError where the command would refuse."""
         from reno_sweeps.app import commands
-        from reno_sweeps.config.settings import gather
 
         outcome = commands.run(self.space, self.question, self.options, quiet=quiet)
-        return Result(outcome.result, outcome.exit_code, gather({"home": self.options.get("home")}).home)
+        return Result(outcome.result, outcome.exit_code, outcome.home)
+
+
+def _refuse_unknown(options: Mapping[str, Any]) -> None:
+    """An option that `run` has not would be passed over: `trails=8`."""
+    offer = sorted(QUESTION | OPTIONS)
+    unknown = sorted(set(options) - set(offer))
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], offer, 1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise UserError(f"run has no option {unknown[0]!r}{meant}\nit has {', '.join(offer)}")
 
 
 @dataclass(frozen=True, slots=True)

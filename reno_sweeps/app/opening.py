@@ -110,7 +110,8 @@ def open_sweep(sweep: Sweep, settings: Settings, space_text: str) -> Opened:
     opened = Opened(
         name, identity, sweep, settings, corpus, content, encoders, space_text, created, fresh=known is None
     )
-    write_state(opened)
+    if opened.fresh:
+        write_state(opened)  # from now on `resume` works; a known one changes once nothing speaks against it
     return opened
 
 
@@ -132,9 +133,7 @@ def reopen(name: str, home: Path, changes: Mapping[str, Any], trials: int | None
             f"bring them back, or start a new sweep with run"
         )
     text, created = known["space"], known["created"]
-    opened = Opened(name, identity, sweep, settings, corpus, content, encoders, text, created, fresh=False)
-    write_state(opened)
-    return opened
+    return Opened(name, identity, sweep, settings, corpus, content, encoders, text, created, fresh=False)
 
 
 def settings_at(plain: Mapping[str, Any], home: Path) -> Settings:

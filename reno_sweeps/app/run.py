@@ -6,11 +6,12 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reno_sweeps.app import beside, devices, interrupt, mirror, parent, stored
-from reno_sweeps.app.opening import Opened, encoders_in, state_of
+from reno_sweeps.app.opening import Opened, encoders_in, state_of, write_state
 from reno_sweeps.app.progress import Progress, clips_said
 from reno_sweeps.records import FoldScore, Model, Trial
 from reno_sweeps.reports import summary
@@ -35,6 +36,7 @@ class Outcome:
 
     result: dict[str, Any]
     exit_code: int
+    home: Path
     messages: tuple[str, ...] = ()
 
 
@@ -43,12 +45,16 @@ def drive(opened: Opened, *, quiet: bool = False) -> Outcome:
     began = time.monotonic()
     with ExitStack() as stack:
         try:
-            prepared = _prepare(opened, stack, quiet=quiet)
+            session = _Session(opened, _prepare(opened, stack, quiet=quiet), stack, quiet=quiet)
         except Exception:  # refused before anything began; an interrupt is no refusal: resume goes on
             opened.discard()
             raise
-        session = _Session(opened, prepared, stack, quiet=quiet)
-        finished = session.drive()
+        write_state(opened)
+        try:
+            finished = session.drive()
+        except BaseException:
+            session.leave()
+            raise
         return session.outcome(finished, time.monotonic() - began)
 
 
@@ -85,7 +91,19 @@ def _prepare(opened: Opened, stack: ExitStack, *, quiet: bool) -> _Prepared:
         download=opened.settings.download,
     )
     seconds = time.monotonic() - began
+    _refuse_devices(opened)
     return _Prepared(extraction, make_splits(extraction.corpus, opened.sweep.protocol), seconds)
+
+
+def _refuse_devices(opened: Opened) -> None:
+    """Refuse devices that are not there while nothing is begun; those of a cluster are known once it is joined."""
+    settings = opened.settings
+    if settings.ray_address is None and settings.gpus is not None:
+        import torch
+
+        from reno_sweeps.search.dispatch import share
+
+        share(settings.device, settings.gpus, {"GPU": torch.cuda.device_count()})
 
 
 def reach_tracking(opened: Opened) -> None:
@@ -232,6 +250,13 @@ class _Session:
 
     # --- the end ---
 
+    def leave(self) -> None:
+        """Something ended the driver: MLflow shows nothing as running that is not."""
+        for trial in self._ledger.trials:
+            if trial.state == "running":
+                self._writer.write(mirror.trial_row(replace(trial, state="waiting"), self._opened.sweep))
+        self._writer.update_sweep(parent.sweep_row(self._stored, "KILLED"))
+
     def outcome(self, finished: bool, seconds: float) -> Outcome:
         """Bring MLflow up to date, and say what there is."""
         for row in mirror.run_rows(self._stored):
@@ -251,12 +276,13 @@ class _Session:
         if behind:
             messages.append(f"MLflow is {behind} runs behind; `reno-sweep resume {name}` brings it up to date")
         result = self._stored.summary()
+        home = self._opened.settings.home
         if not finished:
-            return Outcome(result, 130, (*messages, f"interrupted; go on with: reno-sweep resume {name}"))
+            return Outcome(result, 130, home, (*messages, f"interrupted; go on with: reno-sweep resume {name}"))
         failed, limit = result["trials"]["failed"], self._opened.settings.max_failed
         if failed > limit:
             messages.append(f"{failed} trials failed (--max-failed {limit}); their reasons are in MLflow")
-        return Outcome(result, 3 if failed > limit else 0, tuple(messages))
+        return Outcome(result, 3 if failed > limit else 0, home, tuple(messages))
 
     def _keep_seconds(self, seconds: float) -> None:
         known = self._ledger.facts.get("seconds", {})

@@ -76,6 +76,16 @@ def test_every_command_has_help_with_an_example(words: tuple[str, ...], capsys: 
     assert f"Example: reno-sweep {' '.join(words)}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", [[], ["corpus"]])
+def test_no_command_is_answered_with_all_of_them(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out) == (2, "")
+    assert ("  check" if words else "  predictions") in err
+
+
 BAD = {
     "an unknown command": (["runn"], "Did you mean 'run'?"),
     "an option without its value": (["run", "--space"], "--space"),

@@ -1,0 +1,58 @@
+"""From a question to its folder: what a refused command leaves behind, and what it leaves alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reno_sweeps.app import commands, opening
+from reno_sweeps.config.settings import gather
+from reno_sweeps.config.sweep_file import open_space
+from reno_sweeps.records import UserError
+from tracking.errors import TrackingError
+
+NOBODY = "http://127.0.0.1:9"
+
+
+def begun() -> opening.Opened:
+    file = open_space("rd_params")
+    return opening.open_sweep(file.sweep, gather(), file.text)
+
+
+def test_a_refused_resume_leaves_the_sweep_as_it_was() -> None:
+    opened = begun()
+    before = (opened.folder / opening.STATE).read_bytes()
+
+    with pytest.raises(TrackingError, match=r"127\.0\.0\.1:9"):
+        commands.resume(opened.name, {"tracking_uri": NOBODY}, trials=128, time=None, quiet=True)
+    assert (opened.folder / opening.STATE).read_bytes() == before
+
+
+def test_a_refused_run_leaves_nothing_but_what_was_there() -> None:
+    opened = begun()
+
+    with pytest.raises(TrackingError):
+        commands.run("rd_params", {"trials": 3}, {"tracking_uri": NOBODY}, quiet=True)
+    assert opening.read_state(opened.name, opened.settings.home)["sweep"]["budget"]["trials"] == 64
+
+    opened.discard()
+    with pytest.raises(TrackingError):
+        commands.run("rd_params", {"trials": 3}, {"tracking_uri": NOBODY}, quiet=True)
+    assert opening.sweeps_in(opened.settings.home) == ()
+
+
+def test_a_name_that_asks_another_question_is_refused(tmp_path: Path) -> None:
+    opened = begun()
+
+    with pytest.raises(UserError, match="asks another question"):
+        commands.run("rd_params", {"seed": 3}, {"name": opened.name}, quiet=True)
+    assert opening.read_state(opened.name, opened.settings.home)["identity"] == opened.identity
+
+
+def test_budget_devices_and_places_are_no_part_of_the_question(tmp_path: Path) -> None:
+    opened = begun()
+    file = open_space("rd_params")
+    elsewhere = gather({"home": tmp_path / "other", "cache": tmp_path / "c", "device": "cpu", "cohort": 3})
+
+    assert opening.open_sweep(file.sweep, elsewhere, "").name == opened.name

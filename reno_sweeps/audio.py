@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,11 +77,26 @@ def _read(file: Path) -> tuple[NDArray[np.float32], int]:
         with soundfile.SoundFile(str(file)) as source:
             frames: NDArray[np.float32] = source.read(dtype="float32", always_2d=True)
             rate, promised, kind = int(source.samplerate), int(source.frames), str(source.format)
+            parsed = str(source.extra_info)
     except (soundfile.SoundFileError, OSError) as fault:
         raise AudioError(f"{file}: not readable as audio ({_reason(fault)})") from fault
+    except MemoryError as fault:  # a header may promise anything
+        raise AudioError(f"{file}: its header promises more samples than memory holds") from fault
     if kind != "MP3" and len(frames) < promised:  # an MP3's length is an estimate, the others' is a promise
         raise AudioError(f"{file}: truncated, {len(frames)} of {promised} samples")
+    _refuse_cut_wave(file, parsed)
     return frames, rate
+
+
+def _refuse_cut_wave(file: Path, parsed: str) -> None:
+    """Refuse a WAV file that ends before its header says; libsndfile only notes it among what it parsed.
+
+    A hundredth is a careless writer's; lengths near 2³¹ and 2³² stand for 'unknown' in recordings that were streamed.
+    """
+    if found := re.search(r"^data : (\d+) \(should be (\d+)\)", parsed, re.MULTILINE):
+        promised, there = map(int, found.groups())
+        if there < 0.99 * promised and promised < 0x7FFF0000:
+            raise AudioError(f"{file}: truncated, {there} of {promised} bytes of sound")
 
 
 def _resample(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:

@@ -88,9 +88,15 @@ def broken(folder: Path, kind: str) -> Path:
         return folder / "text.wav"
     if kind == "not a number":
         return save(folder / "nan.wav", np.array([0.0, np.nan, 1.0], np.float32), subtype="FLOAT")
-    whole = save(folder / "whole.flac", sine(16_000))
-    (folder / "cut.flac").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    return folder / "cut.flac"
+    if kind == "promises":
+        file = save(folder / "promises.flac", sine(16_000))
+        content = bytearray(file.read_bytes())
+        content[21:26] = bytes([content[21] | 0x0F, 255, 255, 255, 255])  # 2³⁶ − 1 samples, says STREAMINFO
+        file.write_bytes(content)
+        return file
+    whole = save(folder / f"whole.{kind[4:]}", sine(16_000))
+    (folder / f"cut.{kind[4:]}").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    return folder / f"cut.{kind[4:]}"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +107,9 @@ def broken(folder: Path, kind: str) -> Path:
         ("no samples", "empty"),
         ("not audio", "not readable as audio"),
         ("not a number", "1 of 3 samples are not finite numbers"),
-        ("cut short", "not readable as audio|truncated"),
+        ("cut flac", "not readable as audio|truncated"),
+        ("cut wav", "truncated, 7978 of 16000 bytes of sound"),
+        ("promises", "more samples than memory holds|truncated"),
     ],
 )
 def test_a_broken_recording_is_refused_with_its_name_and_its_fault(tmp_path, kind, fault):
@@ -112,6 +120,16 @@ def test_a_broken_recording_is_refused_with_its_name_and_its_fault(tmp_path, kin
 
     assert str(refusal.value).startswith(str(file))
     assert isinstance(refusal.value, UserError)
+
+
+def test_a_streamed_wave_whose_length_is_not_known_is_whole(tmp_path):
+    file = save(tmp_path / "a.wav", sine(16_000))
+    content = bytearray(file.read_bytes())
+    content[4:8] = content[40:44] = b"\xff" * 4
+
+    file.write_bytes(content)
+
+    assert len(audio.decode(file)) == 8_000
 
 
 def test_a_folder_is_no_recording(tmp_path):

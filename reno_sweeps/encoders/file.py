@@ -69,31 +69,35 @@ def vectors(npz: Path, ids: Sequence[str]) -> NDArray[np.float32]:
 
 def _read(npz: Path) -> tuple[list[str], NDArray[np.float32]]:
     """Names and vectors [n, dim] as they stand in the file."""
+    import tokenize
     import zipfile
+    import zlib
 
     import numpy as np
 
     _refuse_missing(npz)
+    plain = (ValueError, OSError, EOFError, TypeError, AttributeError, RuntimeError, MemoryError)
+    packed = (zipfile.BadZipFile, zlib.error, tokenize.TokenError)  # what damaged archives and headers come to
     try:
         with np.load(npz, allow_pickle=False) as arrays:
             absent = [key for key in ("ids", "X") if key not in arrays]
             if absent:
                 raise UserError(f"{npz}: no key {' and no key '.join(absent)}; found {', '.join(arrays) or 'nothing'}")
             names, matrix = arrays["ids"], arrays["X"]
-    except (ValueError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as fault:
+        if names.dtype.kind == "S":
+            names = np.char.decode(names, "utf-8")
+    except (*plain, *packed) as fault:
         raise UserError(
             f"{npz}: not an .npz file of plain arrays ({fault})\n"
             "write it with numpy.savez(file, ids=ids.astype(str), X=X.astype('float32'))"
         ) from fault
     _refuse_shapes(npz, names, matrix)
-    if names.dtype.kind == "S":
-        names = np.char.decode(names, "utf-8")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as such
         return [posixpath.normpath(str(name)) for name in names], matrix.astype(np.float32, copy=False)
 
 
 def _refuse_shapes(npz: Path, names: NDArray[Any], matrix: NDArray[Any]) -> None:
-    if names.ndim != 1 or names.dtype.kind not in "US":
+    if names.ndim != 1 or names.dtype.kind != "U":
         raise UserError(f"{npz}: ids is {names.dtype} {list(names.shape)}; it is one line of text, a path a clip")
     if matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or len(matrix) != len(names) or not matrix.size:
         raise UserError(

@@ -85,6 +85,25 @@ def test_a_file_that_is_no_archive_is_refused(tmp_path, content):
         file.vectors(tmp_path / "x.npz", IDS)
 
 
+def test_damage_anywhere_in_an_archive_is_refused_or_harmless(tmp_path):
+    np.savez_compressed(tmp_path / "x.npz", ids=np.array(IDS), X=np.random.default_rng(0).normal(size=(3, 200)))
+    whole = (tmp_path / "x.npz").read_bytes()
+    said = set()
+    for place in range(0, len(whole), 5):
+        (tmp_path / "x.npz").write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            file.vectors(tmp_path / "x.npz", IDS)
+        except UserError as refusal:
+            said.add(str(refusal).splitlines()[-1])
+
+    assert "write it with numpy.savez(file, ids=ids.astype(str), X=X.astype('float32'))" in said
+
+
+def test_ids_that_are_no_text_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"not an \.npz file of plain arrays"):
+        file.vectors(save(tmp_path, ids=[b"\xff", b"b.wav", b"c.wav"]), IDS)
+
+
 def test_a_single_array_is_refused(tmp_path):
     np.save(tmp_path / "x.npy", X)
 

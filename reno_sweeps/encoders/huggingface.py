@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reno_sweeps.encoders._checkpoint import Asked, Checkpoint, inspect, parse
-from reno_sweeps.encoders._facts import RATE, Encoder, EncoderFacts
+from reno_sweeps.encoders._facts import Encoder, EncoderFacts
 from reno_sweeps.encoders._featured import Featured
 from reno_sweeps.encoders._hub import cached, hub_folder, weights_digest
 from reno_sweeps.encoders._network import frozen
@@ -28,9 +27,8 @@ ROWS = (  # method.md, section 1; licences as the models' pages state them
     EncoderFacts("hubert-base", "huggingface", "facebook/hubert-base-ls960", 768, "Apache-2.0"),
     EncoderFacts("mms-1b", "huggingface", "facebook/mms-1b", 1280, "CC BY-NC 4.0"),
 )
-VERSION = "1"  # raise it when a clip's vector changes: it is part of the cache's address
+VERSION = "2"  # raise it when a clip's vector changes: it is part of the cache's address
 PRECISIONS = ("float32", "bfloat16")
-BATCH, BATCH_SECONDS = 16, 60  # clips and seconds in one forward pass at most
 
 
 def facts(name: str, weights: str | None = None, download: bool = False) -> dict[str, Any]:
@@ -58,9 +56,9 @@ def load(
 class HuggingFace:
     """A frozen checkpoint that hears the waveform: the mean over time of its last hidden state, or of one layer's.
 
-    Only clips of equal length share a forward pass, so nothing is ever padded to a neighbour's length and no clip's
-    vector depends on its company. A clip shorter than the receptive field of one frame (25 ms for most) is padded with
-    zeros at its end to that length, after normalisation.
+    Each clip has a forward pass of its own: nothing is padded to a neighbour's length, and no bit of a clip's vector
+    depends on its company (sums of matrix products do, in their last digits). A clip shorter than the receptive field
+    of one frame (25 ms for most) is padded with zeros at its end to that length, after normalisation.
     """
 
     def __init__(self, name: str, found: Checkpoint, facts: dict[str, Any], device: str) -> None:
@@ -74,13 +72,9 @@ class HuggingFace:
         import numpy as np
         import torch
 
-        vectors = np.zeros((len(clips), self.dim), np.float32)
-        exact = torch.backends.cudnn.flags(allow_tf32=False)  # convolutions on a GPU would round to 10 bits
-        with torch.inference_mode(), exact:
-            for rows in _equal_lengths(clips):
-                heard = torch.stack([self._prepared(clips[row]) for row in rows])
-                vectors[rows] = self._mean_state(heard).float().cpu().numpy()
-        return vectors
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):  # TF32 would round to 10 bits
+            vectors = [self._mean_state(self._prepared(clip)[None])[0].cpu().numpy() for clip in clips]
+        return np.stack(vectors) if vectors else np.zeros((0, self.dim), np.float32)
 
     def _prepared(self, clip: NDArray[np.float32]) -> Tensor:
         import torch
@@ -96,17 +90,6 @@ class HuggingFace:
         output = self._model(heard, output_hidden_states=layer is not None)
         state: Tensor = output.last_hidden_state if layer is None else output.hidden_states[layer]
         return state.float().mean(dim=1)  # [clips, frames, dim] → [clips, dim]
-
-
-def _equal_lengths(clips: Sequence[NDArray[np.float32]]) -> Iterator[list[int]]:
-    """Rows of clips of one length, in batches of bounded size."""
-    by_length: defaultdict[int, list[int]] = defaultdict(list)
-    for row, clip in enumerate(clips):
-        by_length[len(clip)].append(row)
-    for length, rows in by_length.items():
-        size = max(1, min(BATCH, BATCH_SECONDS * RATE // max(length, 1)))
-        for start in range(0, len(rows), size):
-            yield rows[start : start + size]
 
 
 def _found(name: str, weights: str | None, download: bool) -> tuple[Checkpoint, dict[str, Any]]:

@@ -99,8 +99,8 @@ def _refuse_bad_range(low: float, high: float, step: float | None, *, log: bool)
         raise ValueError(f"low={low} is above high={high}: exchange them")
     if log and low <= 0:
         raise ValueError(f"low={low} with log=true: a logarithmic range starts above 0")
-    if step is not None and step <= 0:
-        raise ValueError(f"step={step}: a step is above 0")
+    if step is not None and not 0 < step < math.inf:
+        raise ValueError(f"step={step}: a step is a finite number above 0")
     if step is not None and log:
         raise ValueError(f"step={step} with log=true: a logarithmic range takes no step")
 

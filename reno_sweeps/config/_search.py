@@ -128,7 +128,8 @@ def _range(
     if parameter.kind is int and isinstance(shape, IntShape):
         whole = Int(shape.low, shape.high, 1 if shape.step is None else shape.step, shape.log, when)
         return Int(whole.low, whole.low + (whole.count() - 1) * whole.step, whole.step, whole.log, when)
-    real = Float(shape.low, shape.high, shape.step, shape.log, when)
+    step = 1 if shape.step is None and isinstance(shape, IntShape) else shape.step  # whole steps of a real parameter
+    real = Float(shape.low, shape.high, step, shape.log, when)
     if real.step is None:
         return real
     steps = (real.count() or 1) - 1

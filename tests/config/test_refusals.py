@@ -25,7 +25,7 @@ WRONG = {  # claim: (text, line, words that the answer has)
     "low above high over lines": ("search:\n  training.lr:\n    type: float\n    low: 2\n    high: 1", 4, ["above"]),
     "a log range from 0": ("search: {training.dropout: {type: float, low: 0, high: 0.5, log: true}}", 1, ["above 0"]),
     "log with a step": ("search: {align.width: {type: int, low: 2, high: 64, step: 2, log: true}}", 1, ["no step"]),
-    "a step of 0": ("search: {training.lr: {type: float, low: 0.1, high: 1, step: 0}}", 1, ["a step is above 0"]),
+    "a step of 0": ("search: {training.lr: {type: float, low: 0.1, high: 1, step: 0}}", 1, ["a finite number above 0"]),
     "infinity": ("search: {training.lr: {type: float, low: 0.1, high: .inf}}", 1, ["a finite number", "inf"]),
     "not a number": ("fixed: {renyi.beta: .nan}", 1, ["renyi.beta", "a finite number"]),
     "beyond a limit": ("search: {training.dropout: {type: float, low: 0, high: 1.5}}", 1, ["at most 0.95", "1.5"]),

@@ -90,6 +90,14 @@ def test_a_range_ends_at_its_last_step(tmp_path: Path) -> None:
     assert (search["training.dropout"].high, search["align.width"]) == (0.4, Int(64, 192, 64))  # type: ignore[union-attr]
 
 
+def test_whole_steps_of_a_real_parameter_stay_whole(tmp_path: Path) -> None:
+    search = space(tmp_path, "search: {renyi.beta: {type: int, low: 2, high: 5}}").search
+
+    assert search["renyi.beta"] == Float(2.0, 5.0, step=1.0)
+    with pytest.raises(UserError, match="a logarithmic range takes no step"):
+        space(tmp_path, "search: {renyi.beta: {type: int, low: 2, high: 5, log: true}}")
+
+
 def test_a_list_of_heads_is_short_for_cells(tmp_path: Path) -> None:
     sweep = space(tmp_path, "head: [linear, fcn, concat]\nencoders: [a, b]")
 

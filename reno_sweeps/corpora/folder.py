@@ -36,7 +36,7 @@ def read(root: Path, speaker: str | None = None) -> Corpus:
     for path in _files(root):
         why = _refusal(path)
         if why:
-            skipped.append(Skipped(path, why))
+            skipped.append(Skipped(path.encode("utf-8", "backslashreplace").decode(), why))
         else:
             clips.append(Clip(path, path.split("/", 1)[0], _speaker(pattern, path)))
     if pattern:
@@ -67,6 +67,8 @@ def _refusal(path: str) -> str | None:
         return f"not a {', '.join(s[1:] for s in SUFFIXES)} file"
     if "/" not in path:
         return "lies in no emotion's folder"
+    if any("\ud800" <= letter <= "\udfff" for letter in path):  # it could be neither hashed nor stored
+        return "its name is no UTF-8 text"
     return None
 
 

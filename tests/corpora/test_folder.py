@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from reno_sweeps.corpora import folder
+from reno_sweeps.corpora import content_digest, folder
 from reno_sweeps.records import Skipped, UserError
 
 
@@ -38,6 +39,16 @@ def test_what_is_no_clip_is_listed_with_the_reason(tmp_path):
         Skipped("loose.wav", "lies in no emotion's folder"),
         Skipped("joy/notes.txt", "not a wav, flac, ogg, mp3 file"),
     )
+
+
+def test_a_name_that_is_no_text_is_listed(tmp_path):
+    root = layout(tmp_path, "joy/a.wav", "sadness/b.wav")
+    (root / "joy" / os.fsdecode(b"\xff.wav")).touch()
+
+    corpus = folder.read(root)
+
+    assert corpus.skipped == (Skipped("joy/\\udcff.wav", "its name is no UTF-8 text"),)
+    assert content_digest(corpus, with_audio=True)
 
 
 def test_a_link_to_a_folder_is_listed_and_not_followed(tmp_path):

@@ -29,10 +29,6 @@ class Store:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def has(self, address: str) -> bool:
-        """Whether a file stands at the address, damaged or not."""
-        return self._file(address).is_file()
-
     def get(self, address: str) -> NDArray[np.float32] | None:
         """The vector [dim] at an address; None where there is none, or none that is whole (which is logged)."""
         file = self._file(address)

@@ -25,11 +25,9 @@ def only_file(folder):
 def test_what_was_put_is_got(tmp_path):
     store = Store(tmp_path)
     assert store.get(PLACE) is None
-    assert not store.has(PLACE)
 
     store.put(PLACE, VECTOR, {"encoder": "mfcc"})
 
-    assert store.has(PLACE)
     np.testing.assert_array_equal(Store(tmp_path).get(PLACE), VECTOR)
 
 

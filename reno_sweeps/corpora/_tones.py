@@ -8,7 +8,7 @@ import wave
 from collections.abc import Sequence
 from pathlib import Path
 
-RATE = 16_000  # samples a second
+from reno_sweeps.audio import RATE
 
 
 def write_tones(root: Path, paths: Sequence[str], seconds: float = 0.25) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reno_sweeps.audio import RATE
 from reno_sweeps.records import seed_from
 
-RATE = 16_000  # samples a second
 Signal = NDArray[np.float64]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reno_sweeps.encoders._facts import RATE
+from reno_sweeps.audio import RATE
 from reno_sweeps.records import UserError, digest
 
 FAMILIES = "WavLM, wav2vec 2.0, HuBERT, UniSpeech(-SAT), data2vec-audio, SEW, wav2vec2-bert, Whisper"

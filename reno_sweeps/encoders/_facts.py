@@ -10,8 +10,6 @@ if TYPE_CHECKING:  # ids and facts are read before numpy is needed
     import numpy as np
     from numpy.typing import NDArray
 
-RATE = 16_000  # samples a second: what every encoder hears
-
 
 @dataclass(frozen=True, slots=True)
 class EncoderFacts:

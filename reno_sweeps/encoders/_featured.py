@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from reno_sweeps.audio import RATE
 from reno_sweeps.encoders._checkpoint import Checkpoint
-from reno_sweeps.encoders._facts import RATE
 from reno_sweeps.encoders._network import frozen, quiet
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from reno_sweeps.encoders._facts import RATE, EncoderFacts
+from reno_sweeps.audio import RATE
+from reno_sweeps.encoders._facts import EncoderFacts
 from reno_sweeps.records import UserError
 
 if TYPE_CHECKING:

@@ -100,6 +100,8 @@ def _clip(where: str, cells: Mapping[str, Any], folder: Path) -> Clip:
         raise UserError(f"{where}: the path is empty")
     if not label:
         raise UserError(f"{where}: the label of {path} is empty")
+    if any(letter < " " for letter in path + label):
+        raise UserError(f"{where}: {path!r}, {label!r}: path and label hold no control characters")
     return Clip(_inside(where, path, folder), label, speaker or None, _fold(where, fold) if fold else None)
 
 

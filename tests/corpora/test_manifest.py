@@ -74,6 +74,8 @@ def test_a_path_that_stays_inside_is_shortened_to_its_place(tmp_path, spelled):
         ("path,label\na.wav,joy,more\n", "line 2: more cells than the 2 columns"),
         ("path,label\n../a.wav,joy\n", r"line 2: \.\./a\.wav lies outside the manifest's folder"),
         ("path,label\n/etc/a.wav,joy\n", "line 2: /etc/a.wav lies outside the manifest's folder"),
+        ("path,label\na\0.wav,joy\n", "line 2: .* hold no control characters"),
+        ('path,label\na.wav,"jo\ny"\n', "line 3: .* hold no control characters"),
         ('path,label\n"a.wav,joy\n', "not a CSV table"),
         ("path,label\n", "corpus clips: no clips"),
         ("path,label\na.wav,joy\nb.wav,joy\n", "all 2 clips are labelled 'joy'"),

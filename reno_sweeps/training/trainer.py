@@ -78,3 +78,4 @@ def _steady(device: str) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+        torch.set_flush_denormal(False)  # the process's own arithmetic is IEEE again

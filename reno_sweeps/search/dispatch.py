@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
@@ -20,6 +21,7 @@ _ray_environment.prepare()  # before ray is imported; app has prepared already w
 
 import ray  # noqa: E402
 from ray import tune  # noqa: E402
+from ray._private import worker as ray_worker  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
 from reno_sweeps.records import Event, FoldFailed, FoldFinished, Key, Model, UserError  # noqa: E402
@@ -33,8 +35,10 @@ logger = logging.getLogger(__name__)
 BATCH = 0.3  # seconds of news that a worker sends at once; so late may a stop be heard
 TOKEN = secrets.token_hex(32)  # one a process: Ray reads it once, also where a second sweep starts another Ray
 POLL = 0.05  # seconds between two looks into an empty mailbox
+REST = 0.1  # seconds between two looks of an idle worker
 WORKERS_PER_GPU = 4  # while models train in a plain loop one process cannot fill a GPU
-TEMPORARY = "reno-ray-"  # Ray's own folder; AF_UNIX paths must stay below 107 bytes, so it lies in the system's temp
+TEMPORARY = "reno-ray-"  # Ray's own folder
+LONGEST = 16  # characters of the folder it lies in: Ray's sockets below it are AF_UNIX paths, of at most 107 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +64,13 @@ def share(device: str, gpus: int | None, resources: Mapping[str, float]) -> Shar
         raise UserError("--device cuda: no GPU is visible to Ray on this machine\nuse --device cpu or --device auto")
     if gpus is not None and gpus > there:
         raise UserError(f"--gpus {gpus}: {there} GPUs are visible\nuse --gpus auto, or --device cpu")
-    used = there if gpus is None else gpus
+    if device == "cuda" and gpus == 0:
+        raise UserError("--device cuda with --gpus 0: nothing to train on\nuse --gpus auto, or --device cpu")
+    used = min(cores, there if gpus is None else gpus)
     if device == "cpu" or used == 0:
         return Share("cpu", cores)
-    workers = min(cores, used * WORKERS_PER_GPU)
-    return Share("cuda", workers, gpu=min(1.0, used / workers))
+    each = min(WORKERS_PER_GPU, cores // used)  # whole workers on each GPU: a share of 2/3 would leave a third idle
+    return Share("cuda", used * each, gpu=1 / each)
 
 
 class CohortTrainable(tune.Trainable):
@@ -85,6 +91,8 @@ class CohortTrainable(tune.Trainable):
             reason = f"{type(error).__name__}: {error}"
             logger.exception("cohort %s failed", cohort)
             ray.get(self._mailbox.abandon.remote(cohort, reason))
+        while not ray.get(self._mailbox.wake.remote()):
+            time.sleep(REST)  # Tune would end all idle workers but one, and start them anew for the next cohorts
         return {"done": True}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:  # noqa: ARG002, D102  # finished folds are the checkpoint
@@ -117,15 +125,22 @@ class CohortSearcher(Searcher):
     def __init__(self, mailbox: Any) -> None:
         super().__init__()
         self._mailbox = mailbox
+        self._training: set[str] = set()
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # noqa: ARG002, D102  # Tune's signature
-        cohort = ray.get(self._mailbox.next.remote())
-        if cohort == CLOSED:
-            return Searcher.FINISHED
-        return None if cohort is None else {"cohort": cohort}
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # noqa: D102
+        while True:
+            cohort = ray.get(self._mailbox.next.remote())
+            if cohort == CLOSED:
+                return Searcher.FINISHED
+            if cohort is not None:
+                self._training.add(trial_id)
+                return {"cohort": cohort}
+            if self._training:
+                return None
+            time.sleep(POLL)  # wait here while nothing trains: Tune would look again after one or two seconds
 
-    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:  # noqa: D102
-        pass
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:  # noqa: ARG002, D102
+        self._training.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:  # noqa: D102
         pass
@@ -141,25 +156,35 @@ class _Obituaries(tune.Callback):
         self._mailbox = mailbox
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
-        reason = f"its worker process died {ATTEMPTS} times (killed from outside, or out of memory)"
-        ray.get(self._mailbox.abandon.remote(trial.config["cohort"], reason))
+        ray.get(self._mailbox.abandon.remote(trial.config["cohort"], _cause_of_death(trial.error_file)))
+
+
+def _cause_of_death(error_file: str | None) -> str:
+    """One line of Tune's account of a trial's last error."""
+    account = Path(error_file).read_text().rpartition("Failure # ")[2] if error_file else ""
+    if '  File "' in account:  # a traceback: it could not start, or fell over our own code
+        return f"its worker failed {ATTEMPTS} times: {account.strip().splitlines()[-1]}"
+    return f"its worker process died {ATTEMPTS} times (killed from outside, or out of memory)"
 
 
 class Dispatcher:
     """Workers that train the cohorts they are sent. Close it: `with Dispatcher(…) as dispatcher`."""
 
     def __init__(self, data: Data, *, address: str | None, device: str, gpus: int | None) -> None:
-        self._folder = _start_ray(address)
+        self._folder = _folder()
         try:
-            self.share = share(device, gpus, ray.cluster_resources())
-        except UserError:
+            _start_ray(self._folder, address)
+            resources = ray.cluster_resources()
+            self.share = share(device, gpus, resources)
+        except BaseException:
             self._stop_ray()
             raise
-        self._mailbox: Any = ray.remote(num_cpus=0, max_concurrency=64)(Mailbox).remote()
+        self._mailbox: Any = ray.remote(num_cpus=0)(Mailbox).remote()
         self._sent = 0
         self._closing = False
         self._died: BaseException | None = None
-        self._tune = threading.Thread(target=self._run_tune, args=(data,), name="tune", daemon=True)
+        limit = self.share.workers if gpus is not None and gpus < resources.get("GPU", 0) else None
+        self._tune = threading.Thread(target=self._run_tune, args=(data, limit), name="tune", daemon=True)
         self._tune.start()
 
     @property
@@ -203,23 +228,29 @@ class Dispatcher:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _run_tune(self, data: Data) -> None:
+    def _run_tune(self, data: Data, limit: int | None) -> None:
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.share.workers)  # else workers start one after another
         try:
-            _tuner(data, self._mailbox, self.share, self._folder).fit()
+            _tuner(data, self._mailbox, self.share, self._folder, limit).fit()
         except BaseException as error:  # noqa: BLE001  # a thread's death must reach the driver, whatever its cause
             if not self._closing:
                 self._died = error
 
     def _stop_ray(self) -> None:
         ray.shutdown()
+        if os.environ.get("RAY_AUTH_TOKEN_PATH") == str(self._folder / "token"):
+            del os.environ["RAY_AUTH_TOKEN_PATH"]
         shutil.rmtree(self._folder, ignore_errors=True)  # Ray never cleans its temporary folder
 
 
-def _tuner(data: Data, mailbox: Any, part: Share, folder: Path) -> tune.Tuner:
+def _tuner(data: Data, mailbox: Any, part: Share, folder: Path, limit: int | None) -> tune.Tuner:
+    """`limit`: cohorts at once where resources alone would allow more."""
     trainable = tune.with_parameters(CohortTrainable, data=data, mailbox=mailbox, device=part.device)
     return tune.Tuner(
         tune.with_resources(trainable, part.resources()),
-        tune_config=tune.TuneConfig(search_alg=CohortSearcher(mailbox), num_samples=-1, reuse_actors=True),
+        tune_config=tune.TuneConfig(
+            search_alg=CohortSearcher(mailbox), num_samples=-1, max_concurrent_trials=limit, reuse_actors=True
+        ),
         run_config=tune.RunConfig(
             name="cohorts",
             storage_path=str(folder / "tune"),
@@ -230,28 +261,37 @@ def _tuner(data: Data, mailbox: Any, part: Share, folder: Path) -> tune.Tuner:
     )
 
 
-def _start_ray(address: str | None) -> Path:
-    """Start a private Ray on this machine, or join the cluster at `address`; returns the folder of temporary files."""
-    _sweep_temporary()
-    logging.getLogger("ray").setLevel(logging.CRITICAL)  # its tracebacks of died workers; we say it in one line
-    folder = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{os.getpid()}-"))  # mode 0700
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+def _folder() -> Path:
+    """A folder of Ray's temporary files, mode 0700; what killed drivers of this user left is removed."""
+    base = tempfile.gettempdir() if len(tempfile.gettempdir()) <= LONGEST else "/tmp"  # noqa: S108  # mkdtemp is safe
+    _sweep_temporary(Path(base))
+    return Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{os.getpid()}-", dir=base))
+
+
+def _start_ray(folder: Path, address: str | None) -> None:
+    """Start a private Ray on this machine, or join the cluster at `address`."""
+    ray_worker._worker_logs_enabled = False  # the raylet's words on died workers, on stdout; we say it in one line
+    if ray.is_initialized():
+        raise UserError("Ray runs in this process already\ncall ray.shutdown() before the sweep")
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL, "configure_logging": True}
     if address is not None:
-        ray.init(address=address, **quiet)
-        return folder
+        try:
+            ray.init(address=address, **quiet)
+        except (ConnectionError, ValueError) as error:
+            raise UserError(f"--ray-address {address}: no cluster answers\n{str(error).splitlines()[0]}") from error
+        return
     token = folder / "token"
     token.touch(mode=0o600)
     token.write_text(TOKEN)
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)  # not ~/.ray: nothing is written outside home and cache
     ray.init(include_dashboard=False, _temp_dir=str(folder), **quiet)
-    return folder
 
 
-def _sweep_temporary() -> None:
-    """Remove what killed drivers of this user left in the system's temporary folder."""
+def _sweep_temporary(base: Path) -> None:
     import psutil
 
-    for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
+    for folder in base.glob(f"{TEMPORARY}*"):
         owner = folder.name.removeprefix(TEMPORARY).split("-")[0]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)) and folder.stat().st_uid == os.getuid():
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another driver is sweeping too
+            if owner.isdigit() and not psutil.pid_exists(int(owner)) and folder.stat().st_uid == os.getuid():
+                shutil.rmtree(folder, ignore_errors=True)

@@ -22,6 +22,8 @@ class Mailbox:
         self._events: deque[Event] = deque()
         self._stops: set[Key] = set()
         self._starts: dict[str, int] = {}
+        self._unbegun: set[str] = set()
+        self._woken = 0  # workers that were woken for a cohort that nobody has begun
         self._notes: list[str] = []
         self._closed = False
 
@@ -30,6 +32,7 @@ class Mailbox:
         with self._lock:
             self._cohorts[cohort] = {model.key: model for model in models}
             self._waiting.append(cohort)
+            self._unbegun.add(cohort)
 
     def next(self) -> str | None:
         """The cohort that has waited longest; None where none waits, CLOSED where none will come."""
@@ -37,6 +40,16 @@ class Mailbox:
             if self._closed:
                 return CLOSED
             return self._waiting.popleft() if self._waiting else None
+
+    def wake(self) -> bool:
+        """Whether a resting worker should get up: one for each cohort that nobody has begun, all at the end."""
+        with self._lock:
+            if self._closed:
+                return True
+            if len(self._unbegun) <= self._woken:
+                return False
+            self._woken += 1
+            return True
 
     def close(self) -> None:
         """No cohort will come; every model still training should leave."""
@@ -47,6 +60,7 @@ class Mailbox:
     def cohort(self, cohort: str) -> list[Model]:
         """The models of a cohort that still have to be trained: all, or after a worker's death those left."""
         with self._lock:
+            self._begun(cohort)
             models = self._cohorts.get(cohort, {})
             for key in [key for key in models if key in self._stops]:  # told to stop before they began
                 del models[key]
@@ -83,6 +97,7 @@ class Mailbox:
     def abandon(self, cohort: str, reason: str) -> None:
         """The cohort cannot go on: its remaining models fail with the reason."""
         with self._lock:
+            self._begun(cohort)
             lost = self._cohorts.pop(cohort, {})
             self._events.extend(FoldFailed(key, reason) for key in lost)
 
@@ -95,3 +110,8 @@ class Mailbox:
         """Every model that should leave."""
         with self._lock:
             return set(self._stops)
+
+    def _begun(self, cohort: str) -> None:
+        if cohort in self._unbegun:
+            self._unbegun.discard(cohort)
+            self._woken = max(0, self._woken - 1)

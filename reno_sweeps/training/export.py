@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
@@ -120,21 +121,26 @@ def _publish(folder: Path, files: Mapping[str, bytes]) -> None:
 
 def load(folder: Path) -> ExportedModel:
     """Read a model that `save` wrote. UserError where it is none, damaged, or of a version we do not know."""
-    facts = _facts(Path(folder))
-    stored = _bytes(Path(folder), WEIGHTS)
-    if hashlib.sha256(stored).hexdigest() != facts["sha256"][WEIGHTS]:
-        raise _damaged(folder, f"{WEIGHTS} is not the file that {FACTS} describes")
-    tensors = read_tensors(stored)
-    positions = range(len(facts["encoders"]))
+    facts, stored = _facts(Path(folder)), _bytes(Path(folder), WEIGHTS)
+    try:
+        if hashlib.sha256(stored).hexdigest() != facts["sha256"][WEIGHTS]:
+            raise _damaged(folder, f"{WEIGHTS} is not the file that {FACTS} describes")
+        return _assembled(facts, read_tensors(stored))
+    except (LookupError, TypeError, ValueError, SafetensorError) as problem:
+        raise _damaged(folder, f"{FACTS} describes no model ({type(problem).__name__}: {problem})") from problem
+
+
+def _assembled(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> ExportedModel:
+    """The model of its parts; an error where they do not fit together."""
+    module, ids = catalogue.load("heads", facts["head"]), [str(encoder["id"]) for encoder in facts["encoders"]]
+    dims, classes = tuple(facts["dims"]), tuple(facts["classes"])
+    weights = {name: w[None] for name, w in tensors.items() if not name.startswith("standardize.")}
+    layout = module.layout(space.build(module.Params, facts["values"]), dims, len(classes))
+    if len(dims) != len(ids) or {n: e.shape for n, e in layout.items()} != {n: w.shape[1:] for n, w in weights.items()}:
+        raise ValueError("the weights are not those of its head")
+    scales = tuple(_scale(tensors, position) for position in range(len(ids)))
     return ExportedModel(
-        head=facts["head"],
-        values=facts["values"],
-        encoders=tuple(facts["encoders"]),
-        classes=tuple(facts["classes"]),
-        dims=tuple(facts["dims"]),
-        weights={name: w[None] for name, w in tensors.items() if not name.startswith("standardize.")},
-        scales=tuple(_scale(tensors, position) for position in positions),
-        extra=facts["extra"],
+        facts["head"], facts["values"], tuple(facts["encoders"]), classes, dims, weights, scales, facts["extra"]
     )
 
 

@@ -11,11 +11,13 @@ import pytest
 from reno_sweeps.records import Key, UserError
 from reno_sweeps.training import export
 
+SMALL = {"align.width": 8, "trunk.positions": 2, "training.epochs": 1}
+
 
 @pytest.fixture
 def saved(data, model, finish, tmp_path):
     """A small reno in a folder, with its result."""
-    learner = model("reno", values={"align.width": 8, "trunk.positions": 2, "training.epochs": 1})
+    learner = model("reno", values=SMALL)
     result = finish([learner], data)[Key("trial 0")]
     keep(tmp_path / "model", result, learner, data)
     return tmp_path / "model", result
@@ -92,9 +94,31 @@ def test_a_damaged_or_unknown_folder_is_refused_with_what_to_do(saved, spoil, sa
     assert len(str(refused.value).splitlines()) <= 3
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"head": "../linear"},
+        {"head": "concat"},
+        {"encoders": [{}, {}]},
+        {"encoders": 2},
+        {"dims": [20]},
+        {"classes": ["anger"]},
+        {"values": {"align.width": "8"}},
+        {"sha256": {}},
+    ],
+)
+def test_a_description_that_does_not_fit_its_weights_is_refused(saved, change):
+    facts = json.loads((saved[0] / "model.json").read_text())
+    (saved[0] / "model.json").write_text(json.dumps(facts | change))
+
+    with pytest.raises(UserError, match=r"is damaged: model\.json describes no model") as refused:
+        export.load(saved[0])
+    assert len(str(refused.value).splitlines()) <= 3
+
+
 def test_saving_again_replaces_the_model(saved, data, model):
     folder, result = saved
-    keep(folder, result, model("reno"), data, extra={"sweep": "t"})
+    keep(folder, result, model("reno", values=SMALL), data, extra={"sweep": "t"})
 
     assert export.load(folder).extra == {"sweep": "t"}
     assert len(list(folder.parent.glob("*model*"))) == 1

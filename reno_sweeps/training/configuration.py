@@ -88,7 +88,7 @@ def search_of(sweep: Sweep, cell: Cell) -> dict[str, Distribution]:
     while orphans := [n for n, d in kept.items() if any(parent not in kept for parent, _ in d.when)]:
         for name in orphans:
             del kept[name]
-    return parents_first(kept)
+    return parents_first(dict(sorted(kept.items())))  # a file's order is no part of its question
 
 
 def parents_first(search: Mapping[str, Distribution]) -> dict[str, Distribution]:

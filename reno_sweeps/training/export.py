@@ -107,7 +107,7 @@ def _publish(folder: Path, files: Mapping[str, bytes]) -> None:
         if folder.exists():
             folder.rename(former)  # a folder with files in it cannot be renamed over
         aside.rename(folder)
-    except OSError:
+    except BaseException:
         if former.exists() and not folder.exists():
             former.rename(folder)
         raise

@@ -127,7 +127,7 @@ def test_a_cell_searches_what_its_head_has(tmp_path: Path) -> None:
     assert [list(search_of(sweep, cell)) for cell in sweep.cells] == [
         ["training.lr"],
         ["training.lr"],
-        ["training.lr", "renyi.beta"],
+        ["renyi.beta", "training.lr"],
     ]
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from reno_sweeps import catalogue
+from reno_sweeps.config.sweep_file import load
 from reno_sweeps.records import Cell, Sweep
 from reno_sweeps.space import Categorical, Float, Int, Value
 from reno_sweeps.training.configuration import (
@@ -147,3 +149,10 @@ def test_a_configuration_is_made_without_torch() -> None:
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert told.stdout.strip() == "[]"
+
+
+def test_the_order_of_a_file_s_search_is_no_part_of_the_question() -> None:
+    sweep = load("rd_params")
+    turned = replace(sweep, search=dict(reversed(sweep.search.items())))
+
+    assert list(search_of(turned, turned.cells[0])) == list(search_of(sweep, sweep.cells[0]))

@@ -38,7 +38,7 @@ POLL = 0.05  # seconds between two looks into an empty mailbox
 REST = 0.1  # seconds between two looks of an idle worker
 WORKERS_PER_GPU = 4  # while models train in a plain loop one process cannot fill a GPU
 TEMPORARY = "reno-ray-"  # Ray's own folder
-LONGEST = 16  # characters of the folder it lies in: Ray's sockets below it are AF_UNIX paths, of at most 107 bytes
+LONGEST = 14  # characters of the folder it lies in: Ray's sockets below it are AF_UNIX paths, of at most 107 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +171,8 @@ class Dispatcher:
     """Workers that train the cohorts they are sent. Close it: `with Dispatcher(…) as dispatcher`."""
 
     def __init__(self, data: Data, *, address: str | None, device: str, gpus: int | None) -> None:
+        if ray.is_initialized():
+            raise UserError("Ray runs in this process already\ncall ray.shutdown() before the sweep")
         self._folder = _folder()
         try:
             _start_ray(self._folder, address)
@@ -217,6 +219,8 @@ class Dispatcher:
 
     def close(self, patience: float = 10.0) -> None:
         """End the workers, at once after `patience` seconds, and remove Ray's temporary folder."""
+        if self._closing:
+            return
         self._closing = True
         ray.get(self._mailbox.close.remote())
         self._tune.join(timeout=patience)
@@ -271,8 +275,6 @@ def _folder() -> Path:
 def _start_ray(folder: Path, address: str | None) -> None:
     """Start a private Ray on this machine, or join the cluster at `address`."""
     ray_worker._worker_logs_enabled = False  # the raylet's words on died workers, on stdout; we say it in one line
-    if ray.is_initialized():
-        raise UserError("Ray runs in this process already\ncall ray.shutdown() before the sweep")
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL, "configure_logging": True}
     if address is not None:
         try:
@@ -284,7 +286,7 @@ def _start_ray(folder: Path, address: str | None) -> None:
     token.touch(mode=0o600)
     token.write_text(TOKEN)
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)  # not ~/.ray: nothing is written outside home and cache
-    ray.init(include_dashboard=False, _temp_dir=str(folder), **quiet)
+    ray.init(include_dashboard=False, _temp_dir=str(folder / "r"), **quiet)  # Ray opens its folder to all
 
 
 def _sweep_temporary(base: Path) -> None:

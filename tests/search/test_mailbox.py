@@ -1,0 +1,95 @@
+"""The mailbox between driver and workers: what is put in comes out once, in order, whoever dies on the way."""
+
+from __future__ import annotations
+
+import pytest
+
+from reno_sweeps.records import EpochEnded, FoldFailed, FoldStopped, Key, Model, Split
+from reno_sweeps.search.mailbox import ATTEMPTS, CLOSED, Mailbox
+
+
+def models(owner: str, folds: int = 2) -> list[Model]:
+    return [Model(Key(owner, 0, fold), "linear", ("a",), {}, 0, Split((), (), ())) for fold in range(folds)]
+
+
+@pytest.fixture
+def mailbox() -> Mailbox:
+    return Mailbox()
+
+
+def test_cohorts_are_taken_once_in_the_order_in_which_they_were_put(mailbox):
+    mailbox.put("a", models("trial 0"))
+    mailbox.put("b", models("trial 1"))
+
+    assert [mailbox.next() for _ in range(3)] == ["a", "b", None]
+    assert mailbox.cohort("b") == models("trial 1")
+
+
+def test_events_are_taken_once_in_the_order_in_which_they_were_posted(mailbox):
+    mailbox.put("a", models("trial 0"))
+    news = [EpochEnded(Key("trial 0", 0, fold), 1, {}) for fold in (1, 0)]
+    mailbox.post("a", news)
+
+    assert mailbox.take() == news
+    assert mailbox.take() == []
+
+
+def test_after_a_death_only_what_had_not_ended_is_trained_again_and_it_is_noted(mailbox):
+    mailbox.put("a", models("trial 0"))
+    assert len(mailbox.cohort("a")) == 2
+    assert mailbox.notes() == []
+    mailbox.post("a", [FoldFailed(Key("trial 0", 0, 0), "why"), EpochEnded(Key("trial 0", 0, 1), 1, {})])
+
+    assert [m.key.fold for m in mailbox.cohort("a")] == [1]
+    assert mailbox.notes() == [f"a worker died; attempt 2 of {ATTEMPTS} for trial 0"]
+    assert mailbox.notes() == []
+
+
+def test_a_model_that_is_stopped_before_it_begins_answers_and_does_not_begin(mailbox):
+    mailbox.put("a", models("trial 0"))
+    mailbox.stop({Key("trial 0", 0, 0)})
+
+    assert [m.key.fold for m in mailbox.cohort("a")] == [1]
+    assert mailbox.take() == [FoldStopped(Key("trial 0", 0, 0), epoch=0)]
+    assert mailbox.stops() == {Key("trial 0", 0, 0)}
+
+
+def test_what_is_left_of_an_abandoned_cohort_fails_with_the_reason(mailbox):
+    mailbox.put("a", models("trial 0"))
+    mailbox.cohort("a")
+    mailbox.post("a", [FoldFailed(Key("trial 0", 0, 0), "its own")])
+    mailbox.abandon("a", "no memory")
+    mailbox.abandon("a", "again")
+
+    assert [event.reason for event in mailbox.take()] == ["its own", "no memory"]
+    assert mailbox.cohort("a") == []
+
+
+def test_a_closed_mailbox_gives_nothing_and_stops_everything(mailbox):
+    mailbox.put("a", models("trial 0"))
+    mailbox.close()
+
+    assert mailbox.next() == CLOSED
+    assert mailbox.stops() == {model.key for model in models("trial 0")}
+    assert mailbox.wake()
+
+
+def test_one_resting_worker_is_woken_for_each_cohort_that_nobody_has_begun(mailbox):
+    assert not mailbox.wake()
+    mailbox.put("a", models("trial 0"))
+    mailbox.put("b", models("trial 1"))
+    assert [mailbox.wake() for _ in range(3)] == [True, True, False]
+
+    mailbox.cohort("a")
+    mailbox.abandon("b", "why")
+    assert not mailbox.wake()
+    mailbox.put("c", models("trial 2"))
+    assert [mailbox.wake() for _ in range(2)] == [True, False]
+
+
+def test_a_cohort_that_another_worker_has_begun_wakes_nobody_even_when_it_begins_again(mailbox):
+    mailbox.put("a", models("trial 0"))
+    mailbox.cohort("a")
+    mailbox.cohort("a")
+
+    assert not mailbox.wake()

@@ -426,6 +426,8 @@ def _usage(error: Any) -> str:
 
 
 def _place(error: OSError) -> str:
+    if isinstance(error, ConnectionError | TimeoutError):  # a cluster or a server, no folder
+        return str(error)
     where = f" {error.filename}" if error.filename else ""
     return f"cannot use{where}: {error.strerror or error}\nfree space or give another folder (--home, --cache)"
 

@@ -1,8 +1,11 @@
-"""Which device encodes: what was asked for, or the GPU where there is one; never silently another."""
+"""Which device encodes and which train: what was asked for, or the GPU where there is one; never silently another."""
 
 from __future__ import annotations
 
+from reno_sweeps.config.settings import Settings
 from reno_sweeps.records import UserError
+
+ANSWERS = 5.0  # seconds in which a cluster's head node answers; Ray itself goes on asking for many minutes
 
 
 def settle(asked: str) -> str:
@@ -16,3 +19,30 @@ def settle(asked: str) -> str:
     if asked == "cuda":
         raise UserError("--device cuda: PyTorch sees no GPU on this machine\nuse --device cpu or --device auto")
     return "cpu"
+
+
+def refuse_absent(settings: Settings) -> None:
+    """Refuse GPUs or a cluster that are not there, while nothing is begun; a cluster's GPUs are known once joined."""
+    if settings.ray_address is not None:
+        _knock(settings.ray_address)
+    elif settings.gpus is not None:
+        import torch
+
+        from reno_sweeps.search.dispatch import share
+
+        share(settings.device, settings.gpus, {"GPU": torch.cuda.device_count()})
+
+
+def _knock(address: str) -> None:
+    import socket
+
+    host, colon, port = address.rpartition(":")
+    if not colon:
+        return  # auto, local: Ray looks on this machine
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"--ray-address {address}: nothing answers there ({error})\n"
+            "give HOST:PORT of a running cluster's head node (`ray start --head` prints it), or leave it out"
+        ) from None

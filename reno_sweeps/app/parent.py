@@ -122,19 +122,20 @@ def _best_so_far(found: Stored) -> Iterator[Point]:
 
 
 def _headline(found: Stored) -> Iterator[Point]:
-    """The winner's figures on the parent run, for the experiment's table; at the step of the trials asked.
+    """The winner's figures on the parent run, for the experiment's table; at the step of the trials that ended.
 
     Only of a search that came to its end: MLflow shows the last step, and a winner may follow one of a larger number.
     """
     best = best_of(found.trials, found.sweep)
     if best is None or not found.finished:
         return
+    step = sum(trial.ended for trial in found.trials)
     for metric, value, when, _ in mean_points(best.scores, whole=True):
-        yield metric, value, when, found.asked
+        yield metric, value, when, step
     refit = extras(found.facts, f"refit {best.number}")
     if refit:
         mean = spread(metric_over_folds(refit, "test", "macro_f1"))["mean"]
-        yield "test_refit_macro_f1", mean or 0.0, ended_ms(refit), found.asked
+        yield "test_refit_macro_f1", mean or 0.0, ended_ms(refit), step
 
 
 def clips_table(found: Stored) -> str:

@@ -78,6 +78,7 @@ def _prepare(opened: Opened, stack: ExitStack, *, quiet: bool) -> _Prepared:
     lock.take(opened.name)
     make_splits(opened.corpus, opened.sweep.protocol)
     reach_tracking(opened)
+    devices.refuse_absent(opened.settings)
     corpora.prepare(opened.corpus)
     began = time.monotonic()
     extraction = extract(
@@ -91,19 +92,7 @@ def _prepare(opened: Opened, stack: ExitStack, *, quiet: bool) -> _Prepared:
         download=opened.settings.download,
     )
     seconds = time.monotonic() - began
-    _refuse_devices(opened)
     return _Prepared(extraction, make_splits(extraction.corpus, opened.sweep.protocol), seconds)
-
-
-def _refuse_devices(opened: Opened) -> None:
-    """Refuse devices that are not there while nothing is begun; those of a cluster are known once it is joined."""
-    settings = opened.settings
-    if settings.ray_address is None and settings.gpus is not None:
-        import torch
-
-        from reno_sweeps.search.dispatch import share
-
-        share(settings.device, settings.gpus, {"GPU": torch.cuda.device_count()})
 
 
 def reach_tracking(opened: Opened) -> None:

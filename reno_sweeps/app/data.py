@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reno_sweeps import catalogue
-from reno_sweeps.app import devices
+from reno_sweeps.app import devices, opening
 
 
 def corpora() -> list[dict[str, Any]]:
@@ -19,12 +19,10 @@ def corpora() -> list[dict[str, Any]]:
 def check(corpus: str, root: Path | None, options: Mapping[str, Any]) -> dict[str, Any]:
     """A corpus, every recording decoded: what it holds and what is wrong with it."""
     from reno_sweeps.config import settings
-    from reno_sweeps.corpora import open_corpus, prepare
+    from reno_sweeps.corpora import prepare
     from reno_sweeps.corpora._report import corpus_report
 
-    there = settings.gather(options)
-    given = str(root) if root else (str(there.corpora / corpus) if there.corpora else None)
-    opened = open_corpus(corpus, given, there.cache)
+    opened = opening.find_corpus(corpus, str(root) if root else None, settings.gather(options))
     prepare(opened)
     return corpus_report(opened)
 
@@ -60,13 +58,12 @@ def embed(
     from reno_sweeps.app.progress import clips_said
     from reno_sweeps.config import settings
     from reno_sweeps.config.sweep_file import Overrides
-    from reno_sweeps.corpora import open_corpus, prepare
+    from reno_sweeps.corpora import prepare
     from reno_sweeps.embeddings.extract import extract
 
     there = settings.gather(options)
     asked = Overrides.from_options(encoders=encoders, weights=weights)
-    given = str(root) if root else (str(there.corpora / corpus) if there.corpora else None)
-    opened = open_corpus(corpus, given, there.cache)
+    opened = opening.find_corpus(corpus, str(root) if root else None, there)
     prepare(opened)
     began = time.monotonic()
     extraction = extract(

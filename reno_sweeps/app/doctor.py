@@ -16,6 +16,7 @@ PACKAGES = (
     "reno-sweeps", "torch", "torchaudio", "transformers", "mlflow", "optuna", "ray", "scikit-learn", "pandas", "numpy",
     "soundfile", "soxr", "safetensors", "typer",
 )  # fmt: skip
+ANSWERS = 5.0  # seconds that the weights' source has for its first answer
 LITTLE = 2 * 2**30  # bytes of memory or disk below which a sweep is likely to end badly
 
 
@@ -34,6 +35,7 @@ def examine(options: Mapping[str, Any]) -> dict[str, Any]:
         "temporary folder": _temporary,
         "MLflow": lambda: _tracking(settings),
         "study storage": lambda: _storage(settings),
+        "network": _network,
         "encoders": _encoders,
     }
     return {"checks": [_row(name, check) for name, check in examinations.items()]}
@@ -118,6 +120,27 @@ def _storage(settings: Settings) -> tuple[str, str]:
         return "ok", f"{settings.storage} ({made})"
     sqlalchemy.create_engine(url).connect().close()
     return "ok", f"{masked(settings.storage)} answers"
+
+
+def _network() -> tuple[str, str]:
+    """Whether weights could be fetched; everything else works without a network."""
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return "ok", "not used: HF_HUB_OFFLINE is set"
+    try:
+        urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=ANSWERS).close()  # noqa: S310  # the hub's own address
+    except HTTPError:
+        pass  # refused, but answered
+    except OSError as error:
+        return (
+            "warning",
+            f"{constants.ENDPOINT} does not answer ({getattr(error, 'reason', error)}): --download cannot work, all else does",
+        )
+    return "ok", f"{constants.ENDPOINT} answers"
 
 
 def _encoders() -> tuple[str, str]:

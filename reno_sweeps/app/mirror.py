@@ -8,6 +8,7 @@ from typing import Any
 
 from reno_sweeps.app.stored import Stored
 from reno_sweeps.records import FoldScore, Sweep, Trial
+from reno_sweeps.reports import tables
 from reno_sweeps.reports.summary import TEST, best_of, extras, linear_owner, metric_over_folds, spread
 from reno_sweeps.training.configuration import cell_of, resolve
 from tracking import names
@@ -50,24 +51,9 @@ def selection_tags(sweep: Sweep) -> dict[str, str]:
 
 
 def folds_table(scores: Sequence[FoldScore]) -> dict[str, list[Any]]:
-    """A row a fold: sizes, best epoch, all metrics, seconds."""
-    columns: dict[str, list[Any]] = {
-        "repeat": [],
-        "fold": [],
-        "best_epoch": [],
-        "epochs": [],
-        "seconds": [],
-        "seed": [],
-    }
-    for score in scores:
-        row: dict[str, Any] = {name: getattr(score, name) for name in ("repeat", "fold", "best_epoch", "epochs")}
-        row |= {"seconds": round(score.seconds, 3), "seed": str(score.seed)}  # 63 bits: more than JSON's numbers hold
-        row |= {f"clips_{part}": size for part, size in score.sizes.items()}
-        row |= {names.val(metric): value for metric, value in score.validation.items()}
-        row |= {names.test(metric): value for metric, value in score.test.items()}
-        for name, value in row.items():
-            columns.setdefault(name, []).append(value)
-    return columns
+    """A row a fold: sizes, best epoch, all metrics, seconds; as columns."""
+    rows = tables.fold_rows(scores)
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _fold_points(scores: Sequence[FoldScore], sweep: Sweep) -> Iterator[Point]:

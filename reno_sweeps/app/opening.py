@@ -84,10 +84,15 @@ def identity_of(sweep: Sweep, content: str, encoders: Mapping[str, Mapping[str, 
     return digest({**plain, "corpus": content, "format": FORMAT})
 
 
+def find_corpus(corpus: str, root: str | None, settings: Settings) -> Corpus:
+    """The corpus of a command; a named one lies at `root`, else in its folder below RENO_CORPORA."""
+    named = str(settings.corpora / corpus) if settings.corpora else None
+    return open_corpus(corpus, root or named, settings.cache)
+
+
 def examine(sweep: Sweep, settings: Settings) -> tuple[Corpus, str, dict[str, dict[str, Any]]]:
     """The corpus, its content's digest and the encoders' facts: everything that must be at hand is."""
-    root = sweep.root or (str(settings.corpora / sweep.corpus) if settings.corpora else None)
-    corpus = open_corpus(sweep.corpus, root, settings.cache)
+    corpus = find_corpus(sweep.corpus, sweep.root, settings)
     ids = encoders_in(sweep)
     encoders = {e: encoder_facts(e, weights_of(sweep, e), settings.download) for e in ids}
     decoded = any(not e.startswith("file:") for e in ids)

@@ -115,8 +115,10 @@ def _baselines(facts: Mapping[str, Any], encoders: Sequence[str]) -> dict[str, A
 def _cell(index: int, sweep: Sweep, trials: Sequence[Trial], facts: Mapping[str, Any]) -> dict[str, Any]:
     mine = [trial for trial in trials if trial.cell == index]
     best, cell = best_of(mine, sweep), sweep.cells[index]
+    cell = cell_of(cell, best.proposal) if best else cell
     shown = None if best is None else describe_best(best, sweep, facts)
-    return {"head": cell.head, "encoders": list(cell.encoders), "trials": len(mine), "best": shown}
+    ended = sum(trial.ended for trial in mine)
+    return {"head": cell.head, "encoders": list(cell.encoders), "trials": ended, "best": shown}
 
 
 def finite(value: Any) -> Any:

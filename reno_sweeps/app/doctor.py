@@ -136,10 +136,8 @@ def _network() -> tuple[str, str]:
     except HTTPError:
         pass  # refused, but answered
     except OSError as error:
-        return (
-            "warning",
-            f"{constants.ENDPOINT} does not answer ({getattr(error, 'reason', error)}): --download cannot work, all else does",
-        )
+        why = getattr(error, "reason", error)
+        return "warning", f"{constants.ENDPOINT} does not answer ({why}): --download cannot work, all else does"
     return "ok", f"{constants.ENDPOINT} answers"
 
 

@@ -70,8 +70,8 @@ class Driver:
         """Try configurations until the budget is spent; False: interrupted, with everything finished stored."""
         while True:
             self._candidates.propose()
-            self._claim()
-            if not self._running:
+            claimed = self._claim()
+            if not self._running and not claimed:
                 return True
             self._listen()
             if self._interrupted():
@@ -114,17 +114,23 @@ class Driver:
                     self._ledger.drop_fold(trial.number, score.repeat, score.fold)
         self._sort_out_weights()
 
-    def _claim(self) -> None:
-        """Send waiting trials to the workers: what they can hold, and one cohort more so that none waits for us."""
+    def _claim(self) -> int:
+        """Send waiting trials to the workers: what they can hold, and one cohort more so that none waits for us.
+
+        How many were claimed: one whose folds were all stored before a kill ends at once and trains nothing.
+        """
         if self._deadline is not None and self._now() > self._deadline:
-            return
+            return 0
+        claimed = 0
         room = self._workers.capacity + 1
         waiting = self._candidates.waiting()
         while waiting and len(self._running) < room * self._plan.cohort:
             numbers, waiting = waiting[: self._plan.cohort], waiting[self._plan.cohort :]
+            claimed += len(numbers)
             cohort = [model for number in numbers for model in self._begin(number)]
             if cohort:
                 self._workers.send(cohort)
+        return claimed
 
     def _begin(self, number: int) -> list[Model]:
         """Claim a trial; its models that have to be trained, none where all its folds are stored already."""

@@ -8,7 +8,14 @@ import re
 
 SWEEP = "reno.sweep"  # the sweep's identity: all runs of one sweep share it
 KEY = "reno.key"  # which run of the sweep: unique among the sweep's runs
-KIND = "reno.kind"  # trial, baselines, nested, refit, winner, fold, sweep
+KIND = "reno.kind"  # trial, baselines, refit, winner, sweep
+STATE = "reno.state"  # of a trial, in the study's words
+REASON = "reno.reason"  # why it failed or was pruned
+TRIAL = "reno.trial"  # its number
+SELECTION = "reno.selection"  # what selects: validation, paper
+OPTIMISTIC = "reno.optimistic"  # "true": the test fold selected
+CORPUS = "reno.corpus"
+VERSION = "reno.version"  # of the code that drove the sweep last; a param could never change
 MIRRORED = "reno.mirrored"  # digest of what the run holds, written last: a run without it is half written
 DUPLICATE = "reno.duplicate"  # "true": a second run that an interrupted call left behind; not part of the sweep
 
@@ -19,9 +26,7 @@ PRIMARY_METRIC = "mlflow.experiment.primaryMetric.name"  # the UI's charts begin
 NOTE = "mlflow.note.content"
 PARENT = "mlflow.parentRunId"
 RUN_NAME = "mlflow.runName"
-USER = "mlflow.user"
 SOURCE_NAME = "mlflow.source.name"
-COMMIT = "mlflow.source.git.commit"
 TABLES = "mlflow.loggedArtifacts"  # JSON list of the tables that the UI offers under Evaluation
 VERSIONS = "mlflow.modelVersions"  # at a logged model: the registered versions that it became
 DATA_CONTEXT = "mlflow.data.context"
@@ -30,9 +35,7 @@ DATA_CONTEXT = "mlflow.data.context"
 
 SWEEP_KIND = "sweep"
 TRIAL_KIND = "trial"
-FOLD_KIND = "fold"
-BASELINES = "baselines"  # these four are kinds, and keys of the one child that holds their runs
-NESTED = "nested"
+BASELINES = "baselines"  # these three are kinds, and keys of the one child that holds their runs
 REFIT = "refit"
 WINNER = "winner"
 DUPLICATE_KIND = "duplicate"
@@ -100,17 +103,26 @@ def fold_metric(repeat: int, fold: int, metric: str, repeats: int = 1) -> str:
     return name if repeats == 1 else f"repeat_{repeat}/{name}"
 
 
+def refit(metric: str) -> str:
+    """The winner's test metric after its refit: 'test_refit_macro_f1'."""
+    return f"test_refit_{metric}"
+
+
 # --- params, artifacts, registry ----------------------------------------------------------------------------
 
 PARAMETERS = "model.parameters"  # the number of trainable parameters
 FOLDS_TABLE = "folds.json"
-SPACE_FILE = "space.yaml"
+SPACE_FILE = "space.yaml"  # the whole question; beside it the file as the user gave it, and the same as JSON
+SPACE_AS_GIVEN = "space-as-given.yaml"
+SPACE_JSON = "sweep.json"
+VERSIONS_FILE = "versions.json"
+CLIPS = "clips.csv"
 NOTE_FILE = "note.md"
 REPORT = "report.html"
 FIGURES = "figures"
+TABLES_FOLDER = "tables"
 MODEL_FOLDER = "model"  # the artifact of a registered pyfunc that holds weights and facts
 CANDIDATE = "candidate"
-CHAMPION = "champion"
 
 
 def clean(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from reno_sweeps.app.stored import Stored
 from reno_sweeps.records import FoldScore, Sweep, Trial
-from reno_sweeps.reports import tables
+from reno_sweeps.reports import tables, wording
 from reno_sweeps.reports.summary import TEST, best_of, extras, linear_owner, metric_over_folds, spread
 from reno_sweeps.training.configuration import cell_of, resolve
 from tracking import names
@@ -25,12 +25,12 @@ def trial_row(trial: Trial, sweep: Sweep) -> RunRow:
     """A trial's run: its configuration, its folds as far as they are finished, its means once it is complete."""
     cell = cell_of(sweep.cells[trial.cell], trial.proposal)
     values = resolve(cell.head, trial.proposal, sweep.fixed)
-    params = {"head": cell.head, "encoders": "+".join(cell.encoders), **values}
+    params = {"head": cell.head, "encoders": pair(cell.encoders), **values}
     if trial.scores:
         params[names.PARAMETERS] = trial.scores[0].parameters
-    tags = {"reno.state": trial.state, "reno.trial": str(trial.number), **selection_tags(sweep)}
+    tags = {names.STATE: trial.state, names.TRIAL: str(trial.number), **selection_tags(sweep)}
     if trial.reason:
-        tags["reno.reason"] = trial.reason
+        tags[names.REASON] = trial.reason
     return RunRow(
         key=names.trial(trial.number),
         kind=names.TRIAL_KIND,
@@ -44,10 +44,15 @@ def trial_row(trial: Trial, sweep: Sweep) -> RunRow:
     )
 
 
+def pair(encoders: Sequence[str]) -> str:
+    """Encoders as a param, which can never change: of a file its name, not the folder, which may be moved."""
+    return "+".join(wording.encoders([encoder]) for encoder in encoders)
+
+
 def selection_tags(sweep: Sweep) -> dict[str, str]:
     """What selected; said on every run, so that no figure stands without it."""
-    tags = {"reno.selection": sweep.protocol.selection}
-    return {**tags, "reno.optimistic": "true"} if sweep.protocol.selection == "paper" else tags
+    tags = {names.SELECTION: sweep.protocol.selection}
+    return {**tags, names.OPTIMISTIC: "true"} if sweep.protocol.selection == "paper" else tags
 
 
 def folds_table(scores: Sequence[FoldScore]) -> dict[str, list[Any]]:
@@ -100,7 +105,7 @@ def run_rows(found: Stored) -> list[RunRow]:
     if best is None:
         return rows
     encoders = cell_of(found.sweep.cells[best.cell], best.proposal).encoders
-    settings = {"head": "linear", "encoders": "+".join(encoders), **found.facts.get("linear", {})}
+    settings = {"head": "linear", "encoders": pair(encoders), **found.facts.get("linear", {})}
     rows += _extra_rows(names.BASELINES, linear_owner(encoders), "linear", found, settings)
     if found.finished:
         rows += _extra_rows(names.REFIT, f"refit {best.number}", names.trial(best.number), found, best.proposal)
@@ -128,7 +133,7 @@ def _extra_rows(kind: str, owner: str, name: str, found: Stored, params: Mapping
 
 def _winner_rows(best: Trial, sweep: Sweep) -> list[RunRow]:
     """The winner's folds, a run each, so that their curves stand side by side. A later winner has runs of its own."""
-    tags = {**selection_tags(sweep), "reno.trial": str(best.number)}
+    tags = {**selection_tags(sweep), names.TRIAL: str(best.number)}
     rows = [_row_of(best.scores, key=names.WINNER, kind=names.WINNER, tags=tags)]
     for score in best.scores:
         repeat = "" if sweep.protocol.repeats == 1 else f" repeat {score.repeat}"

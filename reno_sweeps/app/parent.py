@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from reno_sweeps.app.mirror import ended_ms, mean_points, milliseconds, selection_tags
+from reno_sweeps.app.mirror import ended_ms, mean_points, milliseconds, pair, selection_tags
 from reno_sweeps.app.stored import Stored
 from reno_sweeps.reports import space_file
 from reno_sweeps.reports.summary import TEST, best_of, extras, metric_over_folds, spread
@@ -42,14 +42,19 @@ def sweep_row(found: Stored, status: str | None = None) -> SweepRow:
         end_ms=None if status == "RUNNING" or not ended else milliseconds(ended),
         params=_sweep_params(found),
         metrics=[*_best_so_far(found), *_headline(found)],
-        tags={**selection_tags(found.sweep), names.SOURCE_NAME: "reno-sweep", "reno.corpus": corpus["id"]},
+        tags={
+            **selection_tags(found.sweep),
+            names.SOURCE_NAME: "reno-sweep",
+            names.CORPUS: corpus["id"],
+            names.VERSION: versions()["reno-sweeps"],
+        },
         note=found.note(),
         texts={
             names.SPACE_FILE: space_file.resolved(found.sweep),
-            "space-as-given.yaml": found.state["space"],
-            "sweep.json": json.dumps(found.state["sweep"], indent=1, ensure_ascii=False),
-            "versions.json": json.dumps(versions(), indent=1),
-            "clips.csv": clips_table(found),
+            names.SPACE_AS_GIVEN: found.state["space"],
+            names.SPACE_JSON: json.dumps(found.state["sweep"], indent=1, ensure_ascii=False),
+            names.VERSIONS_FILE: json.dumps(versions(), indent=1),
+            names.CLIPS: clips_table(found),
         },
         files={} if status == "RUNNING" else _report_files(found),
         datasets=(dataset,),
@@ -77,7 +82,12 @@ def write_report(found: Stored, folder: Path | None = None) -> list[Path]:
 def _report_files(found: Stored) -> dict[str, Path]:
     """What of a written report the parent run shows: the page, figures, tables."""
     files = sorted((found.folder / REPORT).glob("*"))
-    places = {".html": "", ".png": f"{names.FIGURES}/", ".csv": "tables/", ".md": "tables/"}
+    places = {
+        ".html": "",
+        ".png": f"{names.FIGURES}/",
+        ".csv": f"{names.TABLES_FOLDER}/",
+        ".md": f"{names.TABLES_FOLDER}/",
+    }
     return {f"{places[file.suffix]}{file.name}": file for file in files if file.suffix in places}
 
 
@@ -93,7 +103,7 @@ def _sweep_params(found: Stored) -> dict[str, Any]:
     return {
         "space": sweep.name,
         "head": ", ".join(dict.fromkeys(cell.head for cell in sweep.cells)),
-        "encoders": " | ".join(dict.fromkeys("+".join(cell.encoders) for cell in sweep.cells)),
+        "encoders": " | ".join(dict.fromkeys(pair(cell.encoders) for cell in sweep.cells)),
         "corpus": found.state["corpus"]["id"],
         "corpus.content": found.state["corpus"]["content"],
         "folds": folds.get("kind"),
@@ -107,7 +117,6 @@ def _sweep_params(found: Stored) -> dict[str, Any]:
         "sampler.seed": sweep.budget.seed,
         "sampler.ahead": found.facts.get("ahead"),
         "pruner": sweep.budget.pruner,
-        "version": metadata.version("reno-sweeps"),
     }
 
 
@@ -135,7 +144,7 @@ def _headline(found: Stored) -> Iterator[Point]:
     refit = extras(found.facts, f"refit {best.number}")
     if refit:
         mean = spread(metric_over_folds(refit, "test", "macro_f1"))["mean"]
-        yield "test_refit_macro_f1", mean or 0.0, ended_ms(refit), step
+        yield names.refit("macro_f1"), mean or 0.0, ended_ms(refit), step
 
 
 def clips_table(found: Stored) -> str:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from reno_sweeps.records import FoldScore, Sweep, Trial
+from reno_sweeps.reports import wording
 from reno_sweeps.reports.summary import best_of
 
 PLAIN_EVERY = 15.0  # seconds between two plain lines while nothing ends
@@ -88,7 +89,7 @@ class Progress:
         todo = self._asked - self._ended()
         if done < 1 or todo < 1:
             return None
-        return span((time.monotonic() - self._began) / done * todo)
+        return wording.duration((time.monotonic() - self._began) / done * todo)
 
 
 def clips_said() -> Callable[[int, int, str], None]:
@@ -103,13 +104,3 @@ def clips_said() -> Callable[[int, int, str], None]:
             print(f"{what}: {done}/{total} clips", file=sys.stderr, flush=True)  # noqa: T201  # progress
 
     return say
-
-
-def span(seconds: float) -> str:
-    """Seconds for people: 42 s, 3 min 20 s, 2 h 5 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

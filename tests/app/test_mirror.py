@@ -21,10 +21,13 @@ PAIRS = ("mfcc+log-mel", "log-mel+hubert-base")
 ENCODERS = [tuple(pair.split("+")) for pair in PAIRS]
 
 
+STATE = {"name": "tiny", "corpus": {"id": "demo", "synthetic": True, "content": "c0de"}}
+
+
 def stored(sweep: Sweep, trials: Sequence[Trial], **facts: Any) -> Stored:
     """A sweep in memory: the ledger's two lists are all that a mirror reads."""
     ledger: Any = SimpleNamespace(trials=list(trials), facts={"asked": sweep.budget.trials, **facts})
-    return Stored({"name": "tiny", "corpus": {"id": "demo", "synthetic": True}}, gather(), sweep, {}, ledger)
+    return Stored(STATE, gather(), sweep, {}, ledger)
 
 
 def scores_of(owner: str) -> dict[str, Any]:
@@ -90,6 +93,18 @@ def test_the_best_so_far_is_told_at_the_same_moment_however_often_the_study_is_r
 
     assert once == again
     assert len(once) == 1
+
+
+def test_a_param_says_nothing_that_another_release_or_folder_would_change() -> None:
+    """MLflow never changes a param: the same question from a moved file, or a newer release, would be refused."""
+    here, there = (make_sweep(cells=(Cell("reno", (f"file:/{place}/x.npz", "mfcc")),)) for place in ("here", "there"))
+    params = [mirror.trial_row(make_trial(0, 0.5), sweep).params for sweep in (here, there)]
+    asked = [parent._sweep_params(stored(sweep, [])) for sweep in (here, there)]
+
+    assert params[0] == params[1]
+    assert params[0]["encoders"] == "file:x.npz+mfcc"
+    assert asked[0] == asked[1]
+    assert not {"version", "reno-sweeps"} & set(asked[0])
 
 
 def test_no_password_is_shown() -> None:

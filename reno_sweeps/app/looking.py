@@ -21,7 +21,7 @@ def status(name: str | None, home: Path | None) -> Any:
     """One sweep's object with its state, or a row for every sweep of the home. MLflow is brought up to date."""
     if name is None:
         there = gather({"home": home})
-        return [_row(load(each, there.home)) for each in opening.sweeps_in(there.home)]
+        return [_listed(each, there.home) for each in opening.sweeps_in(there.home)]
     found = load(name, home)
     if found.progress != "running":
         catch_up(found)
@@ -31,6 +31,17 @@ def status(name: str | None, home: Path | None) -> Any:
         "running": _running(found),
         "seconds_left": _seconds_left(found),
     }
+
+
+def _listed(name: str, home: Path) -> dict[str, Any]:
+    """A sweep's row; of one whose storage does not answer its name alone, and the reason on stderr."""
+    from reno_sweeps.search.ledger import StorageError
+
+    try:
+        return _row(load(name, home))
+    except StorageError as error:
+        logger.warning("%s: %s", name, error)
+        return {"sweep": name, "state": "unknown"}
 
 
 def _row(found: Stored) -> dict[str, Any]:
@@ -134,6 +145,15 @@ def report(name: str, home: Path | None, output: Path | None) -> str:
     return "\n".join(str(path) for path in parent.write_report(found, output))
 
 
+def _experiment(name: str, home: Path) -> str | None:
+    """Where a sweep lies in MLflow; None where it was not opened there, or its storage does not answer."""
+    try:
+        found: str | None = load(name, home).facts.get("experiment_id")
+    except UserError:
+        return None
+    return found
+
+
 def ui(home: Path | None, tracking_uri: str | None, host: str, port: int) -> int:
     """Serve MLflow's UI until it is interrupted."""
     import typer
@@ -147,7 +167,7 @@ def ui(home: Path | None, tracking_uri: str | None, host: str, port: int) -> int
     def ready(url: str) -> None:
         typer.echo(f"MLflow UI: {url} (Control-C ends it)", err=True)
         for name in opening.sweeps_in(there.home)[:3]:
-            experiment = load(name, there.home).facts.get("experiment_id")
+            experiment = _experiment(name, there.home)
             identity = opening.read_state(name, there.home)["identity"]
             if experiment:
                 typer.echo(f"  {name}: {server.ui_url(host, port, experiment, identity)}", err=True)

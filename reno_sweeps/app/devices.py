@@ -28,7 +28,7 @@ def refuse_absent(settings: Settings) -> None:
     elif settings.gpus is not None:
         import torch
 
-        from reno_sweeps.search.dispatch import share
+        from reno_sweeps.search.share import share
 
         share(settings.device, settings.gpus, {"GPU": torch.cuda.device_count()})
 

@@ -10,8 +10,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from ray.tune.search import Searcher  # noqa: E402
 
 from reno_sweeps.records import Event, FoldFailed, FoldFinished, Key, Model, UserError  # noqa: E402
 from reno_sweeps.search.mailbox import ATTEMPTS, CLOSED, Mailbox  # noqa: E402
+from reno_sweeps.search.share import Share, share  # noqa: E402
 
 if TYPE_CHECKING:
     from reno_sweeps.training.trainer import Data
@@ -36,41 +36,8 @@ BATCH = 0.3  # seconds of news that a worker sends at once; so late may a stop b
 TOKEN = secrets.token_hex(32)  # one a process: Ray reads it once, also where a second sweep starts another Ray
 POLL = 0.05  # seconds between two looks into an empty mailbox
 REST = 0.1  # seconds between two looks of an idle worker
-WORKERS_PER_GPU = 4  # while models train in a plain loop one process cannot fill a GPU
 TEMPORARY = "reno-ray-"  # Ray's own folder
 LONGEST = 14  # characters of the folder it lies in: Ray's sockets below it are AF_UNIX paths, of at most 107 bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What every worker gets, and how many work at once."""
-
-    device: str  # cpu, cuda
-    workers: int
-    gpu: float = 0.0  # share of a GPU for each worker
-
-    def resources(self) -> dict[str, float]:
-        """In Tune's words."""
-        return {"cpu": 1, "gpu": self.gpu} if self.gpu else {"cpu": 1}
-
-
-def share(device: str, gpus: int | None, resources: Mapping[str, float]) -> Share:
-    """One worker a core, or a few on each GPU; never silently another device than asked for.
-
-    `resources` are the cluster's, in Ray's words; `gpus` limits how many are used (None: all).
-    """
-    cores, there = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
-    if device == "cuda" and not there:
-        raise UserError("--device cuda: no GPU is visible to Ray on this machine\nuse --device cpu or --device auto")
-    if gpus is not None and gpus > there:
-        raise UserError(f"--gpus {gpus}: {there} GPUs are visible\nuse --gpus auto, or --device cpu")
-    if device == "cuda" and gpus == 0:
-        raise UserError("--device cuda with --gpus 0: nothing to train on\nuse --gpus auto, or --device cpu")
-    used = min(cores, there if gpus is None else gpus)
-    if device == "cpu" or used == 0:
-        return Share("cpu", cores)
-    each = min(WORKERS_PER_GPU, cores // used)  # whole workers on each GPU: a share of 2/3 would leave a third idle
-    return Share("cuda", used * each, gpu=1 / each)
 
 
 class CohortTrainable(tune.Trainable):
@@ -91,15 +58,15 @@ class CohortTrainable(tune.Trainable):
             reason = f"{type(error).__name__}: {error}"
             logger.exception("cohort %s failed", cohort)
             ray.get(self._mailbox.abandon.remote(cohort, reason))
-        while not ray.get(self._mailbox.wake.remote()):
+        while not ray.get(self._mailbox.wake.remote(self.trial_id)):
             time.sleep(REST)  # Tune would end all idle workers but one, and start them anew for the next cohorts
         return {"done": True}
 
-    def save_checkpoint(self, checkpoint_dir: str) -> None:  # noqa: ARG002, D102  # finished folds are the checkpoint
-        return None
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: finished folds are the checkpoint."""
 
-    def load_checkpoint(self, checkpoint: Any) -> None:  # noqa: ARG002, D102
-        return None
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing: as above."""
 
     def _train(self, cohort: str, models: Sequence[Model]) -> None:
         from reno_sweeps.training.trainer import train_cohort
@@ -120,20 +87,22 @@ class CohortTrainable(tune.Trainable):
 
 
 class CohortSearcher(Searcher):
-    """Hands Tune the ids of waiting cohorts; holds nothing else."""
+    """Hands Tune the ids of waiting cohorts; what it remembers besides is Tune's own state."""
 
     def __init__(self, mailbox: Any) -> None:
         super().__init__()
         self._mailbox = mailbox
         self._training: set[str] = set()
+        self._free = False  # a worker has come back, and Tune keeps it for the next cohort
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # noqa: D102
         while True:
-            cohort = ray.get(self._mailbox.next.remote())
+            cohort = ray.get(self._mailbox.next.remote(self._free))
             if cohort == CLOSED:
                 return Searcher.FINISHED
             if cohort is not None:
                 self._training.add(trial_id)
+                self._free = False
                 return {"cohort": cohort}
             if self._training:
                 return None
@@ -141,6 +110,7 @@ class CohortSearcher(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:  # noqa: ARG002, D102
         self._training.discard(trial_id)
+        self._free = self._free or not error
 
     def save(self, checkpoint_path: str) -> None:  # noqa: D102
         pass

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Collection, Sequence
 
 from reno_sweeps.records import Event, FoldFailed, FoldFinished, FoldStopped, Key, Model
 
 ATTEMPTS = 3  # a cohort whose worker died is started so often before its models fail
+LOST = 5.0  # seconds of silence after which an idle worker is not waited for
 CLOSED = "closed"  # what `next` answers when no cohort will come
 
 
@@ -23,7 +25,8 @@ class Mailbox:
         self._stops: set[Key] = set()
         self._starts: dict[str, int] = {}
         self._unbegun: set[str] = set()
-        self._woken = 0  # workers that were woken for a cohort that nobody has begun
+        self._resting: dict[str, float] = {}  # idle worker → when it last asked, on a clock that is never set
+        self._woken: dict[str, float] = {}  # worker on its way to a cohort that nobody has begun → since when
         self._notes: list[str] = []
         self._closed = False
 
@@ -34,22 +37,27 @@ class Mailbox:
             self._waiting.append(cohort)
             self._unbegun.add(cohort)
 
-    def next(self) -> str | None:
-        """The cohort that has waited longest; None where none waits, CLOSED where none will come."""
+    def next(self, free: bool = False) -> str | None:
+        """The cohort that has waited longest; None where none waits, CLOSED where none will come.
+
+        `free`: a worker has just come back. Else, while idle workers live, one of them will come for the cohort: it
+        is kept for that one, since handing it out would start a new process beside it.
+        """
         with self._lock:
             if self._closed:
                 return CLOSED
-            return self._waiting.popleft() if self._waiting else None
+            if not self._waiting or not (free or not self._coming()):
+                return None
+            return self._waiting.popleft()
 
-    def wake(self) -> bool:
-        """Whether a resting worker should get up: one for each cohort that nobody has begun, all at the end."""
+    def wake(self, worker: str) -> bool:
+        """Whether this idle worker should get up: one for each cohort that nobody has begun, all at the end."""
         with self._lock:
-            if self._closed:
-                return True
-            if len(self._unbegun) <= self._woken:
-                return False
-            self._woken += 1
-            return True
+            _forget_lost(self._woken)
+            awake = self._closed or len(self._unbegun) > len(self._woken)
+            self._resting.pop(worker, None)
+            (self._woken if awake else self._resting)[worker] = time.monotonic()
+            return awake
 
     def close(self) -> None:
         """No cohort will come; every model still training should leave."""
@@ -114,4 +122,15 @@ class Mailbox:
     def _begun(self, cohort: str) -> None:
         if cohort in self._unbegun:
             self._unbegun.discard(cohort)
-            self._woken = max(0, self._woken - 1)
+            if self._woken:
+                del self._woken[min(self._woken, key=lambda worker: self._woken[worker])]
+
+    def _coming(self) -> bool:
+        _forget_lost(self._resting)
+        _forget_lost(self._woken)
+        return bool(self._resting or self._woken)
+
+
+def _forget_lost(workers: dict[str, float]) -> None:
+    for worker in [worker for worker, seen in workers.items() if time.monotonic() - seen > LOST]:
+        del workers[worker]

@@ -71,20 +71,20 @@ def test_a_closed_mailbox_gives_nothing_and_stops_everything(mailbox):
 
     assert mailbox.next() == CLOSED
     assert mailbox.stops() == {model.key for model in models("trial 0")}
-    assert mailbox.wake()
+    assert mailbox.wake("one")
 
 
 def test_one_resting_worker_is_woken_for_each_cohort_that_nobody_has_begun(mailbox):
-    assert not mailbox.wake()
+    assert not mailbox.wake("one")
     mailbox.put("a", models("trial 0"))
     mailbox.put("b", models("trial 1"))
-    assert [mailbox.wake() for _ in range(3)] == [True, True, False]
+    assert [mailbox.wake(worker) for worker in ("one", "two", "three")] == [True, True, False]
 
     mailbox.cohort("a")
     mailbox.abandon("b", "why")
-    assert not mailbox.wake()
+    assert not mailbox.wake("three")
     mailbox.put("c", models("trial 2"))
-    assert [mailbox.wake() for _ in range(2)] == [True, False]
+    assert [mailbox.wake(worker) for worker in ("three", "four")] == [True, False]
 
 
 def test_a_cohort_that_another_worker_has_begun_wakes_nobody_even_when_it_begins_again(mailbox):
@@ -92,4 +92,37 @@ def test_a_cohort_that_another_worker_has_begun_wakes_nobody_even_when_it_begins
     mailbox.cohort("a")
     mailbox.cohort("a")
 
-    assert not mailbox.wake()
+    assert not mailbox.wake("one")
+
+
+def test_a_cohort_is_kept_for_an_idle_worker_until_that_one_comes(mailbox):
+    mailbox.wake("one")
+    mailbox.put("a", models("trial 0"))
+    assert mailbox.next() is None
+    assert mailbox.wake("one")
+    assert mailbox.next() is None
+
+    assert mailbox.next(free=True) == "a"
+
+
+def test_a_second_cohort_needs_a_second_worker(mailbox):
+    mailbox.wake("one")
+    mailbox.put("a", models("trial 0"))
+    mailbox.put("b", models("trial 1"))
+    mailbox.wake("one")
+    taken = mailbox.next(free=True)
+    mailbox.cohort(taken)
+
+    assert mailbox.next() == "b"
+
+
+@pytest.mark.parametrize("woken", [False, True])
+def test_an_idle_worker_that_says_nothing_any_more_is_not_waited_for(woken, mailbox, monkeypatch):
+    mailbox.wake("one")
+    mailbox.put("a", models("trial 0"))
+    if woken:
+        mailbox.wake("one")
+    monkeypatch.setattr("reno_sweeps.search.mailbox.LOST", 0.0)
+
+    assert mailbox.next() == "a"
+    assert mailbox.wake("two")

@@ -71,7 +71,7 @@ def run(
     cohort: Annotated[str | None, typer.Option(help="Configurations that train together: K or auto.")] = None,
     download: Download = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything and say the cost; train nothing.")
+        bool, typer.Option("--dry-run", help="Check space, data and encoders, say the cost; train nothing.")
     ] = False,
     json: Json = False,
     quiet: Quiet = False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reno_sweeps.config.settings import Settings
-from reno_sweeps.records import UserError
+from reno_sweeps.records import Sweep, UserError
 
 ANSWERS = 5.0  # seconds in which a cluster's head node answers; Ray itself goes on asking for many minutes
 
@@ -31,6 +31,15 @@ def refuse_absent(settings: Settings) -> None:
         from reno_sweeps.search.share import share
 
         share(settings.device, settings.gpus, {"GPU": torch.cuda.device_count()})
+
+
+def refuse_precision(sweep: Sweep, settings: Settings) -> None:
+    """TF32 is an arithmetic of GPUs: on a CPU every trial would fail, so nothing is begun."""
+    local = settings.ray_address is None  # a cluster's devices are known once it is joined
+    if sweep.fixed.get("training.precision") == "tf32" and local and settle(settings.device) == "cpu":
+        raise UserError(
+            "training.precision: tf32 needs a GPU, and this sweep would train on the CPU\nfix float32 instead"
+        )
 
 
 def _knock(address: str) -> None:

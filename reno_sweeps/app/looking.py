@@ -80,27 +80,33 @@ def catch_up(found: Stored) -> int:
     Only where nobody drives a sweep of this home: two writers would write the same.
     """
     from reno_sweeps.search.lease import HomeLock
+    from tracking import names
     from tracking.errors import TrackingError
     from tracking.writer import Writer
 
-    if not found.facts.get("parent_run_id"):
+    if found.ledger is None or not found.facts.get("parent_run_id"):
         return 0
     lock = HomeLock(found.settings.home)
     try:
         lock.take(found.name)
-    except UserError:
+    except (UserError, OSError):  # somebody drives here, or the home is not ours to write
         return 0
     writer = Writer(found.settings.tracking_uri, found.settings.home / "artifacts", say=logger.warning)
     try:
         writer.open_sweep(parent.sweep_row(found))
         for row in mirror.run_rows(found):
             writer.write(row)
-        return writer.close(60.0)
+        behind = writer.drain(60.0)
+        found.ledger.keep(
+            summary.FORMER, {key: writer.run_id(key) for key in (names.trial(t.number) for t in found.trials)}
+        )
+        writer.close(1.0)
     except TrackingError as error:
         logger.warning("MLflow could not be brought up to date: %s", error)
         return len(found.trials)
     finally:
         lock.release()
+    return behind
 
 
 def predictions(name: str, home: Path | None) -> str:

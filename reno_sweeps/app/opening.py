@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reno_sweeps.config.settings import Settings
+from reno_sweeps.config.settings import Settings, masked
 from reno_sweeps.corpora import content_digest, open_corpus
 from reno_sweeps.encoders import encoder_facts
 from reno_sweeps.files import write_bytes
@@ -134,8 +134,8 @@ def reopen(name: str, home: Path, changes: Mapping[str, Any], trials: int | None
     identity = identity_of(sweep, content, encoders)
     if identity != known["identity"]:
         raise UserError(
-            f"sweep {name!r} cannot go on: its corpus or its encoders' weights are not what they were when it began\n"
-            f"bring them back, or start a new sweep with run"
+            f"sweep {name!r} cannot go on: its corpus, its encoders' weights or their code are not what they were\n"
+            f"bring back the files and the version of reno-sweeps that it began with, or start a new sweep with run"
         )
     text, created = known["space"], known["created"]
     return Opened(name, identity, sweep, settings, corpus, content, encoders, text, created, fresh=False)
@@ -150,7 +150,10 @@ def settings_at(plain: Mapping[str, Any], home: Path) -> Settings:
 
 def write_state(opened: Opened) -> None:
     """Everything that `resume` needs, whole or not at all."""
-    write_bytes(opened.folder / STATE, json.dumps(state_of(opened), indent=1, ensure_ascii=False).encode())
+    file = opened.folder / STATE
+    write_bytes(file, json.dumps(state_of(opened), indent=1, ensure_ascii=False).encode())
+    if any(masked(uri) != uri for uri in (opened.settings.tracking_uri, opened.settings.storage)):
+        file.chmod(0o600)  # it holds a password
 
 
 def state_of(opened: Opened) -> dict[str, Any]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-AHEAD = 8  # `budget.ahead: auto` on a CPU
+AHEAD = 8  # `budget.ahead: auto` on a CPU; on a GPU the cohort's size where that is larger
 PARENT_EVERY = 5.0  # seconds between two updates of the parent run while trials end
 CATCH_UP = 60.0  # seconds that MLflow has at the end; what it misses is replayed by the next resume or status
 
@@ -79,6 +79,7 @@ def _prepare(opened: Opened, stack: ExitStack, *, quiet: bool) -> _Prepared:
     make_splits(opened.corpus, opened.sweep.protocol)
     reach_tracking(opened)
     devices.refuse_absent(opened.settings)
+    devices.refuse_precision(opened.sweep, opened.settings)
     corpora.prepare(opened.corpus)
     began = time.monotonic()
     extraction = extract(
@@ -102,6 +103,12 @@ def reach_tracking(opened: Opened) -> None:
     connect(opened.settings.tracking_uri, opened.settings.home / "artifacts")
 
 
+def _ahead(opened: Opened) -> int:
+    """`budget.ahead: auto`, settled when the sweep is created: on a GPU at least a cohort, so that cohorts fill."""
+    cohort = opened.settings.cohort or 1
+    return max(AHEAD, cohort) if devices.settle(opened.settings.device) == "cuda" else AHEAD
+
+
 def _trained(driver: Driver, models: Sequence[Model]) -> bool:
     """Train a baseline or a refit; False: interrupted. One that fails was said, and does not end the sweep."""
     return driver.train(models[0].key.owner, models) is not None or not driver.was_interrupted
@@ -116,7 +123,7 @@ class _Session:
         self._opened, self._prepared, self._stack, self._quiet = opened, prepared, stack, quiet
         self._corpus, sweep = prepared.extraction.corpus, opened.sweep
         data = stored.write_data(opened.folder, self._corpus, prepared.folds, sweep.protocol.n_folds)
-        facts = {"ahead": sweep.budget.ahead or AHEAD, "identity": opened.identity}
+        facts = {"ahead": sweep.budget.ahead or _ahead(opened), "identity": opened.identity}
         self._ledger: Ledger = Ledger(
             opened.settings.storage, opened.name, direction=sweep.objective.direction, facts=facts
         )

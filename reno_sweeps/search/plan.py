@@ -33,7 +33,7 @@ class Listener(Protocol):
     """Who is told of changes after they are stored: the progress line, the mirror in MLflow."""
 
     def trial(self, trial: Trial) -> None:
-        """A trial began, gained a fold or ended."""
+        """A trial began, ended or went back to waiting."""
 
     def beside(self, owner: str, scores: Sequence[FoldScore]) -> None:
         """A baseline or a refit is complete."""

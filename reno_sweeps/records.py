@@ -209,7 +209,7 @@ Event = EpochEnded | FoldFinished | FoldFailed | FoldStopped
 
 @dataclass(frozen=True, slots=True)
 class FoldResult:
-    """What a finished fold leaves. Arrays are numpy's: probabilities [rows, classes] in the order of the split's rows."""
+    """What a finished fold leaves. Arrays are numpy's: probabilities [rows, classes], as the split has its rows."""
 
     best_epoch: int  # 1-based; the weights that were kept
     epochs: int  # trained in all

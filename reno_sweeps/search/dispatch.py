@@ -187,12 +187,16 @@ class Dispatcher:
         """Tell models to leave at the end of their epoch; each answers with an event of its end."""
         ray.get(self._mailbox.stop.remote(set(keys)))
 
-    def close(self, patience: float = 10.0) -> None:
-        """End the workers, at once after `patience` seconds, and remove Ray's temporary folder."""
+    def close(self, patience: float = 2.0) -> None:
+        """End the workers, at once after `patience` seconds, and remove Ray's temporary folder.
+
+        Nothing of theirs is waited for: what is to be kept has been taken, and Tune would wait for starting processes.
+        """
         if self._closing:
             return
         self._closing = True
-        ray.get(self._mailbox.close.remote())
+        with contextlib.suppress(ray.exceptions.RayError):  # a mailbox that died has nobody to tell
+            ray.get(self._mailbox.close.remote())
         self._tune.join(timeout=patience)
         self._stop_ray()
 

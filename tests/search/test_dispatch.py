@@ -220,6 +220,19 @@ def test_closing_ends_every_process_removes_the_folder_and_another_ray_can_start
 
 
 @pytest.mark.slow
+def test_closing_does_not_wait_for_workers_that_are_just_starting(data):
+    dispatcher = Dispatcher(data, address=None, device="cpu", gpus=None)
+    dispatcher.send([long("trial 70")])
+    time.sleep(0.5)
+    began = time.monotonic()
+    dispatcher.close()
+
+    assert time.monotonic() - began < 10
+    assert processes("ray") == {}
+    assert folders() == set()
+
+
+@pytest.mark.slow
 def test_a_refused_device_leaves_no_ray_behind(data):
     with pytest.raises(UserError, match="no GPU is visible"):
         Dispatcher(data, address=None, device="cuda", gpus=None)

@@ -27,7 +27,7 @@ sweep: install
 	$(BIN)/reno-sweep run --space rd_params.yaml $(ARGS)
 
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: install
 	$(BIN)/ruff format --check . >&2

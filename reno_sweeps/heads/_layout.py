@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from reno_sweeps.space import parameter
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 CHANNELS = 64  # of every token: the width of the trunk's last convolution; method.md, section 2
 HIDDEN = (32, 512, 128)  # channels of the first convolution; widths of the classifier block
@@ -26,9 +31,40 @@ class Entry:
 Layout = dict[str, Entry]  # a weight's name → what it is, in the order of drawing
 
 
-def parameter_count(layout: Layout) -> int:
-    """How many trainable numbers a layout has."""
-    return sum(math.prod(entry.shape) for entry in layout.values())
+class Init(Protocol):
+    """A head's `init`."""
+
+    def __call__(
+        self,
+        params: Any,
+        dims: tuple[int, ...],
+        classes: int,
+        generator: torch.Generator,
+        dtype: torch.dtype | None = None,
+    ) -> dict[str, Tensor]:
+        """One model's initial weights, float32 unless told."""
+
+
+def drawn(
+    layout: Callable[[Any, tuple[int, ...], int], Layout],
+) -> tuple[Init, Callable[[Any, tuple[int, ...], int], int]]:
+    """A head's `init` and `parameter_count`: its layout says all that they need."""
+
+    def init(
+        params: Any,
+        dims: tuple[int, ...],
+        classes: int,
+        generator: torch.Generator,
+        dtype: torch.dtype | None = None,
+    ) -> dict[str, Tensor]:
+        from reno_sweeps.heads import _layers
+
+        return _layers.draw(layout(params, dims, classes), generator, dtype)
+
+    def parameter_count(params: Any, dims: tuple[int, ...], classes: int) -> int:
+        return sum(math.prod(entry.shape) for entry in layout(params, dims, classes).values())
+
+    return init, parameter_count
 
 
 # --- layers, with PyTorch's own default initial spread ------------------------------------------------------

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from reno_sweeps.heads import _layout
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from reno_sweeps.heads._layers import Dropout, Output, Weights
@@ -42,22 +41,7 @@ def layout(params: Params, dims: tuple[int, ...], classes: int) -> _layout.Layou
     return _layout.trunk("a", "conv", params.positions, dims[0]) | _layout.classifier(flat, classes)
 
 
-def parameter_count(params: Params, dims: tuple[int, ...], classes: int) -> int:
-    """Trainable numbers of one model."""
-    return _layout.parameter_count(layout(params, dims, classes))
-
-
-def init(
-    params: Params,
-    dims: tuple[int, ...],
-    classes: int,
-    generator: torch.Generator,
-    dtype: torch.dtype | None = None,
-) -> dict[str, Tensor]:
-    """One model's initial weights, float32 unless told."""
-    from reno_sweeps.heads import _layers
-
-    return _layers.draw(layout(params, dims, classes), generator, dtype)
+init, parameter_count = _layout.drawn(layout)
 
 
 def apply(params: Params, weights: Weights, inputs: tuple[Tensor, ...], drop: Dropout) -> Output:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -286,6 +286,13 @@ class Trial:
     def ended(self) -> bool:
         """Whether it counts towards the budget."""
         return self.state in {"complete", "pruned", "failed"}
+
+
+def best_of(trials: Sequence[Trial], sweep: Sweep) -> Trial | None:
+    """The complete trial with the best objective, the earliest of equals."""
+    sign = -1 if sweep.objective.direction == "maximize" else 1
+    done = [trial for trial in trials if trial.state == "complete" and trial.objective is not None]
+    return min(done, key=lambda t: (sign * (t.objective or 0.0), t.number), default=None)
 
 
 # --- hashes -----------------------------------------------------------------------------------------------

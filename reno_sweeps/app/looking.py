@@ -11,7 +11,7 @@ from typing import Any
 from reno_sweeps.app import mirror, opening, parent
 from reno_sweeps.app.stored import Stored, load
 from reno_sweeps.config.settings import gather, masked
-from reno_sweeps.records import Trial, UserError
+from reno_sweeps.records import Trial, UserError, best_of
 from reno_sweeps.reports import summary
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ def predictions(name: str, home: Path | None) -> str:
 
 def best_trial(found: Stored) -> Trial:
     """The best complete trial; a UserError says what to do where there is none yet."""
-    best = summary.best_of(found.trials, found.sweep)
+    best = best_of(found.trials, found.sweep)
     if best is None:
         raise UserError(f"sweep {found.name!r} has no complete trial yet\ngo on with: reno-sweep resume {found.name}")
     return best

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from reno_sweeps.app.stored import Stored
-from reno_sweeps.records import FoldScore, Sweep, Trial
+from reno_sweeps.records import FoldScore, Sweep, Trial, best_of
 from reno_sweeps.reports import tables, wording
-from reno_sweeps.reports.summary import TEST, best_of, extras, linear_owner, metric_over_folds, spread
+from reno_sweeps.reports.summary import TEST, extras, linear_owner, metric_over_folds, spread
 from reno_sweeps.training.configuration import cell_of, resolve
 from tracking import names
 from tracking.rows import Point, RunRow

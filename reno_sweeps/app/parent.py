@@ -15,8 +15,9 @@ from typing import Any
 
 from reno_sweeps.app.mirror import ended_ms, mean_points, milliseconds, pair, selection_tags
 from reno_sweeps.app.stored import Stored
+from reno_sweeps.records import best_of
 from reno_sweeps.reports import space_file
-from reno_sweeps.reports.summary import TEST, best_of, extras, metric_over_folds, spread
+from reno_sweeps.reports.summary import TEST, extras, metric_over_folds, spread
 from tracking import names
 from tracking.rows import Dataset, Point, SweepRow
 

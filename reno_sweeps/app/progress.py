@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
-from reno_sweeps.records import FoldScore, Sweep, Trial
+from reno_sweeps.records import FoldScore, Sweep, Trial, best_of
 from reno_sweeps.reports import wording
-from reno_sweeps.reports.summary import best_of
 
 PLAIN_EVERY = 15.0  # seconds between two plain lines while nothing ends
 

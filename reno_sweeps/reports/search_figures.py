@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from reno_sweeps.records import Sweep, Trial
+from reno_sweeps.records import Sweep, Trial, best_of
 from reno_sweeps.reports import wording
 from reno_sweeps.reports.panels import LEGEND, Figure, axis, figure, literal, part, value_axis
-from reno_sweeps.reports.summary import best_of
 from reno_sweeps.reports.theme import BLUE, GREY, ORANGE, RED
 from reno_sweeps.space import Categorical, Distribution, Value, spell
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from reno_sweeps.records import FoldScore, Sweep, Trial, digest
+from reno_sweeps.records import FoldScore, Sweep, Trial, best_of, digest
 from reno_sweeps.training.configuration import cell_of
 
 TEST = ("accuracy", "macro_f1", "uar")  # what is reported of test folds, beside cross_entropy in the tables
@@ -32,13 +32,6 @@ def tested(scores: Sequence[FoldScore]) -> dict[str, Any]:
         if folds:
             found[metric] = {**spread(folds), "folds": folds}
     return found
-
-
-def best_of(trials: Sequence[Trial], sweep: Sweep) -> Trial | None:
-    """The complete trial with the best objective, the earliest of equals."""
-    sign = -1 if sweep.objective.direction == "maximize" else 1
-    done = [trial for trial in trials if trial.state == "complete" and trial.objective is not None]
-    return min(done, key=lambda t: (sign * (t.objective or 0.0), t.number), default=None)
 
 
 def counts(trials: Sequence[Trial], asked: int) -> dict[str, int]:

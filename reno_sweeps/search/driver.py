@@ -18,6 +18,7 @@ from reno_sweeps.records import (
     Model,
     Split,
     Trial,
+    best_of,
 )
 from reno_sweeps.search.candidates import Candidates
 from reno_sweeps.search.fold_files import FoldFiles
@@ -79,10 +80,8 @@ class Driver:
                 return False
 
     def best(self, cell: int | None = None) -> Trial | None:
-        """The complete trial with the best objective, the earliest of equals; of one cell or of all."""
-        done = [t for t in self._ledger.trials if t.state == "complete" and cell in {None, t.cell}]
-        sign = -1 if self._plan.sweep.objective.direction == "maximize" else 1
-        return min(done, key=lambda t: (sign * (t.objective or 0.0), t.number), default=None)
+        """The best trial so far, of one cell or of all."""
+        return best_of([t for t in self._ledger.trials if cell in {None, t.cell}], self._plan.sweep)
 
     def train(self, owner: str, models: Sequence[Model]) -> tuple[FoldScore, ...] | None:
         """Train models outside the budget (a baseline, a refit), once: their scores; None: interrupted or failed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as _json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,24 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from reno_sweeps.cli_data import corpus_app, encoders_app
+from reno_sweeps.cli_words import (
+    Cache,
+    Device,
+    Download,
+    Home,
+    Json,
+    Name,
+    Quiet,
+    RayAddress,
+    Root,
+    SkipBroken,
+    TrackingUri,
+    Weights,
+    Workers,
+    show,
+)
+
 app = typer.Typer(
     name="reno-sweep",
     help="Sweeps for non-verbal vocal emotion recognition: search, track every fold, defend the number.",
@@ -18,28 +35,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-corpus_app = typer.Typer(help="The corpora: what is known, what is on disk, leaks and faults.", no_args_is_help=True)
-encoders_app = typer.Typer(
-    help="The encoders: source, width, licence, whether weights are at hand.", no_args_is_help=True
-)
 space_app = typer.Typer(help="Search-space files.", no_args_is_help=True)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(encoders_app, name="encoders")
 app.add_typer(space_app, name="space")
-
-# --- options that several commands share ----------------------------------------------------------------------
-
-Home = Annotated[Path | None, typer.Option(help="Folder of all results (env RENO_HOME; default ./reno-runs).")]
-Cache = Annotated[Path | None, typer.Option(help="Folder of cached embeddings (env RENO_CACHE).")]
-TrackingUri = Annotated[str | None, typer.Option(help="MLflow's store (env MLFLOW_TRACKING_URI; default in the home).")]
-Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON value on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda; never silently another.")]
-Root = Annotated[Path | None, typer.Option(help="Where a named corpus lies (env RENO_CORPORA: one folder per id).")]
-Weights = Annotated[list[str] | None, typer.Option(help="ID=PATH: weights of an encoder; may be repeated.")]
-Download = Annotated[bool, typer.Option("--download", help="Fetch missing weights; nothing is downloaded without it.")]
-SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave unreadable clips out, and say so.")]
-Name = Annotated[str, typer.Argument(help="The sweep's name; `reno-sweep status` lists them.")]
 
 
 @app.command()
@@ -65,10 +64,11 @@ def run(
     cache: Cache = None,
     tracking_uri: TrackingUri = None,
     storage: Annotated[str | None, typer.Option(help="Optuna's storage URL; default in the home.")] = None,
-    ray_address: Annotated[str | None, typer.Option(help="An existing Ray cluster, or auto.")] = None,
+    ray_address: RayAddress = None,
     device: Device = None,
     gpus: Annotated[str | None, typer.Option(help="How many GPUs: N or auto.")] = None,
     cohort: Annotated[str | None, typer.Option(help="Configurations that train together: K or auto.")] = None,
+    workers: Workers = None,
     download: Download = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check space, data and encoders, say the cost; train nothing.")
@@ -90,7 +90,7 @@ def run(
         "name": name, "max_failed": max_failed, "skip_broken": skip_broken or None, "experiment": experiment,
         "baselines": False if no_baselines else None, "home": home, "cache": cache, "tracking_uri": tracking_uri,
         "storage": storage, "ray_address": ray_address, "device": device, "gpus": gpus, "cohort": cohort,
-        "download": download or None,
+        "workers": workers, "download": download or None,
     }  # fmt: skip
     if dry_run:
         show(commands.dry_run(space, question, options), json)
@@ -106,7 +106,7 @@ def resume(
     max_failed: Annotated[int | None, typer.Option(help="More failed trials than this: exit code 3.")] = None,
     home: Home = None,
     tracking_uri: TrackingUri = None,
-    ray_address: Annotated[str | None, typer.Option(help="An existing Ray cluster, or auto.")] = None,
+    ray_address: RayAddress = None,
     device: Device = None,
     gpus: Annotated[str | None, typer.Option(help="How many GPUs: N or auto.")] = None,
     json: Json = False,
@@ -247,6 +247,8 @@ def embed(
     weights: Weights = None,
     cache: Cache = None,
     device: Device = None,
+    workers: Workers = None,
+    ray_address: RayAddress = None,
     download: Download = False,
     skip_broken: SkipBroken = False,
     json: Json = False,
@@ -256,63 +258,13 @@ def embed(
 
     Example: reno-sweep embed --corpus clips.csv --encoders mfcc,log-mel
     """
-    from reno_sweeps.app import data
+    from reno_sweeps.app import embedding
 
-    options = {"cache": cache, "device": device, "download": download or None, "skip_broken": skip_broken or None}
-    show(data.embed(corpus, encoders, root, weights or [], options, quiet=quiet), json)
-
-
-@corpus_app.command("list")
-def corpus_list(json: Json = False) -> None:
-    """The corpora that a name stands for.
-
-    Example: reno-sweep corpus list
-    """
-    from reno_sweeps.app import data
-
-    show(data.corpora(), json)
-
-
-@corpus_app.command("check")
-def corpus_check(
-    corpus: Annotated[str, typer.Argument(help="Corpus id, folder or table.")],
-    root: Root = None,
-    cache: Cache = None,
-    json: Json = False,
-) -> None:
-    """Clips, hours, classes, speakers; what is skipped, duplicated or labelled twice. Exit code 4 for a fault.
-
-    Example: reno-sweep corpus check recordings/manifest.csv
-    """
-    from reno_sweeps.app import data
-
-    found = data.check(corpus, root, {"cache": cache})
-    show(found, json)
-    raise typer.Exit(4 if found["skipped"] or found["duplicates"] or found["conflicts"] else 0)
-
-
-@encoders_app.command("list")
-def encoders_list(json: Json = False) -> None:
-    """Every encoder on offer: source, width, licence, whether it can be used now.
-
-    Example: reno-sweep encoders list
-    """
-    from reno_sweeps.app import data
-
-    show(data.encoders(), json)
-
-
-@encoders_app.command("check")
-def encoders_check(
-    encoder: Annotated[str, typer.Argument(help="An encoder id.")], weights: Weights = None, json: Json = False
-) -> None:
-    """Load one encoder and embed a short sound with it.
-
-    Example: reno-sweep encoders check hf:weights/wavlm
-    """
-    from reno_sweeps.app import data
-
-    show(data.check_encoder(encoder, weights or []), json)
+    options = {
+        "cache": cache, "device": device, "workers": workers, "ray_address": ray_address, "download": download or None,
+        "skip_broken": skip_broken or None,
+    }  # fmt: skip
+    show(embedding.embed(corpus, encoders, root, weights or [], options, quiet=quiet), json)
 
 
 @space_app.command("check")
@@ -342,18 +294,6 @@ def doctor(home: Home = None, cache: Cache = None, tracking_uri: TrackingUri = N
 
 
 # --- printing and ending --------------------------------------------------------------------------------------
-
-
-def show(value: Any, json: bool, text: str | None = None) -> None:
-    """A result on stdout: one JSON value, or text for people; never cut or wrapped when piped."""
-    if json:
-        typer.echo(_json.dumps(value, ensure_ascii=False, indent=2))
-    elif text is not None:
-        typer.echo(text, nl=False)
-    else:
-        from reno_sweeps.reports.text import spell
-
-        typer.echo(spell(value))
 
 
 def end(outcome: Any, json: bool) -> NoReturn:

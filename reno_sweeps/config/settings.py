@@ -37,6 +37,7 @@ class Settings:
     device: str = "auto"  # auto, cpu, cuda; never silently another
     gpus: int | None = None  # none: auto, all that are visible
     cohort: int | None = None  # configurations trained together; none: auto
+    workers: int | None = None  # processes that embed clips; none: auto
     experiment: str | None = None  # none: reno/<corpus>
     download: bool = False  # whether missing weights may be fetched
     skip_broken: bool = False  # whether unreadable clips are left out
@@ -78,6 +79,7 @@ def gather(
         device=said.device(),
         gpus=said.whole("gpus", least=0),
         cohort=said.whole("cohort", least=1),
+        workers=said.whole("workers", least=1),
         experiment=said.text("experiment"),
         download=said.flag("download", default=False),
         skip_broken=said.flag("skip_broken", default=False),

@@ -20,6 +20,8 @@ class EncoderFacts:
     source: str  # where its weights come from; 'computed' where there are none
     dim: int | None  # entries of one embedding; None: the folder or file says
     licence: str  # of the weights
+    parameters: int | None = None  # of the network; None: the folder says, or there are none
+    page: str = ""  # where the weights must be got by hand; empty: `encoders fetch` gets them, or none are needed
 
 
 class Encoder(Protocol):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -22,7 +25,7 @@ def load_encoder(
 
     `weights` is a local folder to use instead of the id's own source. Nothing is downloaded unless asked.
     """
-    encoder: Encoder = _family(id).load(id, weights, device, precision, download)
+    encoder: Encoder = _family(id).load(id, weights or shelved(id), device, precision, download)
     return encoder
 
 
@@ -31,15 +34,22 @@ def encoder_facts(id: str, weights: str | None = None, download: bool = False) -
 
     Light: weights are hashed or looked up, not loaded. A UserError says what is missing and how to get it.
     """
-    facts: dict[str, Any] = _family(id).facts(id, weights, download)
+    facts: dict[str, Any] = _family(id).facts(id, weights or shelved(id), download)
     return facts
+
+
+def shelved(name: str) -> str | None:
+    """The folder of a named encoder's weights below RENO_WEIGHTS, where there is one: a folder for each id."""
+    shelf, base = os.environ.get("RENO_WEIGHTS"), name.partition("@")[0]
+    folder = Path(shelf).expanduser() / base if shelf and re.fullmatch(r"[a-z0-9-]+", base) else None
+    return str(folder) if folder and folder.is_dir() else None
 
 
 def list_encoders() -> list[dict[str, Any]]:
     """One row per id on offer: its facts and whether it could be used now, offline ('file:' and 'hf:' depend: None)."""
     rows = []
     for family in _families():
-        rows += [dataclasses.asdict(row) | {"at_hand": family.at_hand(row.id)} for row in family.ROWS]
+        rows += [dataclasses.asdict(row) | {"at_hand": bool(shelved(row.id)) or family.at_hand(row.id)} for row in family.ROWS]
         if family.PREFIX:
             rows.append(dataclasses.asdict(family.PATTERN) | {"at_hand": None})
     return rows

@@ -1,0 +1,1 @@
+"""Ray on this machine or a cluster: started privately or joined, and left without a trace."""

@@ -48,6 +48,7 @@ class Corpus:
     skipped: tuple[Skipped, ...] = ()
     synthetic: bool = False  # made by a program: said wherever a figure of it appears
     content: str = ""  # known digest of the audio without reading it (demo); else the files' bytes are hashed
+    left_out: Mapping[str, int] = field(default_factory=dict, hash=False)  # no part of it by definition: why → files
 
     @property
     def classes(self) -> tuple[str, ...]:

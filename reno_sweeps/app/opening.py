@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reno_sweeps.config.settings import Settings, masked
-from reno_sweeps.corpora import content_digest, open_corpus
+from reno_sweeps.corpora import base_name, content_digest, open_corpus
 from reno_sweeps.encoders import encoder_facts
 from reno_sweeps.files import write_bytes
 from reno_sweeps.records import Corpus, Sweep, UserError, digest
@@ -86,7 +86,7 @@ def identity_of(sweep: Sweep, content: str, encoders: Mapping[str, Mapping[str, 
 
 def find_corpus(corpus: str, root: str | None, settings: Settings) -> Corpus:
     """The corpus of a command; a named one lies at `root`, else in its folder below RENO_CORPORA."""
-    named = str(settings.corpora / corpus) if settings.corpora else None
+    named = str(settings.corpora / base_name(corpus)) if settings.corpora else None
     return open_corpus(corpus, root or named, settings.cache)
 
 

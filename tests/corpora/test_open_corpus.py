@@ -34,7 +34,7 @@ def test_a_folder_may_carry_the_expression_that_names_its_speakers(tmp_path):
 @pytest.mark.parametrize(
     ("asked", "answer"),
     [
-        ("demmo", r"it offers demo, folder, manifest \(did you mean demo\?\)"),
+        ("demmo", r"it offers asvp-esd, demo, folder, jnv, manifest, vivae \(did you mean demo\?\)"),
         ("none/there", "there is no such folder or table"),
         ("folder", "say --root DIR"),
     ],

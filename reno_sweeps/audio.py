@@ -6,7 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reno_sweeps.records import UserError
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:  # the corpora list their files with SUFFIXES before anything 
 
 RATE = 16_000  # samples a second: what every encoder of the house hears (method.md, section 1)
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+LONGEST = 600  # seconds of one recording: what decoding may take of memory has a bound, whatever a header promises
+RATES = (1_000, 384_000)  # samples a second that a recording may have
+BLOCK = 1 << 20  # samples, of all channels together, that are read at once
 VERSION = "1"  # raise it when the same file gives other samples: decoding, mixing or resampling changed
 
 
@@ -47,20 +50,23 @@ def info(file: Path) -> Header:
 def decode(file: Path) -> NDArray[np.float32]:
     """The recording as float32 samples [n] at 16 kHz: channels averaged, resampled by soxr (VHQ), gain untouched.
 
-    Raises AudioError, naming file and fault, for a missing, unreadable, truncated or empty file and for samples that
-    are no numbers.
+    Raises AudioError, naming file and fault, for a missing, unreadable, truncated, empty or overlong (`LONGEST`) file,
+    a rate outside `RATES` and samples that are no numbers.
     """
+    return hear(file)[0]
+
+
+def hear(file: Path) -> tuple[NDArray[np.float32], Header]:
+    """`decode` and the facts of the file that was decoded, the seconds counted instead of promised."""
     import numpy as np
 
-    frames, rate = _read(file)
-    samples = frames.mean(axis=1, dtype=np.float64).astype(np.float32) if frames.shape[1] > 1 else frames[:, 0]
-    if strange := int(np.count_nonzero(~np.isfinite(samples))):
-        raise AudioError(f"{file}: {strange} of {samples.size} samples are not finite numbers")
-    if rate != RATE and samples.size:
-        samples = _resample(samples, rate)
+    mono, rate, channels = _read(file)
+    if strange := int(np.count_nonzero(~np.isfinite(mono))):
+        raise AudioError(f"{file}: {strange} of {mono.size} samples are not finite numbers")
+    samples = _resample(mono, rate) if rate != RATE and mono.size else mono
     if not samples.size:
         raise AudioError(f"{file}: empty, it holds no samples")
-    return np.ascontiguousarray(samples)
+    return np.ascontiguousarray(samples), Header(rate, channels, mono.size / rate)
 
 
 def samples_digest(samples: NDArray[np.float32]) -> str:
@@ -68,24 +74,77 @@ def samples_digest(samples: NDArray[np.float32]) -> str:
     return hashlib.sha256(samples.astype("<f4", copy=False).tobytes()).hexdigest()
 
 
-def _read(file: Path) -> tuple[NDArray[np.float32], int]:
-    """Frames [n, channels] and their rate."""
+def _read(file: Path) -> tuple[NDArray[np.float32], int, int]:
+    """Mono samples [n], their rate and how many channels they were."""
+    _refuse_missing(file)
+    with _opened(file) as source:
+        rate, channels, promised = int(source.samplerate), int(source.channels), int(source.frames)
+        if not RATES[0] <= rate <= RATES[1]:
+            raise AudioError(f"{file}: {rate} samples a second; between {RATES[0]} and {RATES[1]} can be used")
+        mono = _mixed(file, source)
+        if mono.size < promised * _kept(file, source.format):
+            raise AudioError(f"{file}: truncated, {mono.size} of {promised} samples")
+        if source.format == "OGG":
+            _refuse_cut_ogg(file)
+        _refuse_cut_wave(file, str(source.extra_info))
+    return mono, rate, channels
+
+
+def _opened(file: Path) -> Any:
     import soundfile
 
-    _refuse_missing(file)
     try:
-        with soundfile.SoundFile(str(file)) as source:
-            frames: NDArray[np.float32] = source.read(dtype="float32", always_2d=True)
-            rate, promised, kind = int(source.samplerate), int(source.frames), str(source.format)
-            parsed = str(source.extra_info)
+        return soundfile.SoundFile(str(file))
     except (soundfile.SoundFileError, OSError) as fault:
         raise AudioError(f"{file}: not readable as audio ({_reason(fault)})") from fault
-    except MemoryError as fault:  # a header may promise anything
-        raise AudioError(f"{file}: its header promises more samples than memory holds") from fault
-    if kind != "MP3" and len(frames) < promised:  # an MP3's length is an estimate, the others' is a promise
-        raise AudioError(f"{file}: truncated, {len(frames)} of {promised} samples")
-    _refuse_cut_wave(file, parsed)
-    return frames, rate
+
+
+def _mixed(file: Path, source: Any) -> NDArray[np.float32]:
+    """The mean of all channels [n], in float64, so that equal channels give exactly one of them.
+
+    Read block by block: a header may promise anything, and only what is there takes memory.
+    """
+    import numpy as np
+
+    blocks, left = [np.zeros(0, np.float32)], LONGEST * source.samplerate
+    while left >= 0 and len(frames := _block(file, source)):
+        blocks.append(frames.mean(axis=1, dtype=np.float64).astype(np.float32) if source.channels > 1 else frames[:, 0])
+        left -= len(frames)
+    if left < 0:
+        raise AudioError(f"{file}: longer than {LONGEST} s, the most that one clip may last; cut it into clips")
+    return np.concatenate(blocks)
+
+
+def _block(file: Path, source: Any) -> NDArray[np.float32]:
+    """The next frames [n, channels]; none at the end."""
+    import soundfile
+
+    try:
+        frames: NDArray[np.float32] = source.read(max(1, BLOCK // source.channels), dtype="float32", always_2d=True)
+    except soundfile.SoundFileError as fault:
+        promised = f"its header promises {source.frames / source.samplerate:.4g} s"
+        raise AudioError(f"{file}: truncated or damaged, {promised} ({_reason(fault)})") from fault
+    return frames
+
+
+def _kept(file: Path, kind: str) -> float:
+    """The share of the promised samples that must be there: of an MP3 nine tenths, where it says its length at all.
+
+    Without a Xing or Info tag its length is libsndfile's guess; with one, a careless cutter may have left it as it was.
+    """
+    if kind != "MP3":
+        return 1.0
+    with file.open("rb") as stream:
+        return 0.9 if re.search(rb"Xing|Info", stream.read(1 << 18)) else 0.0
+
+
+def _refuse_cut_ogg(file: Path) -> None:
+    """Refuse an Ogg file whose last page is not marked as the last of its stream (RFC 3533, section 6)."""
+    with file.open("rb") as stream:
+        stream.seek(-min(1 << 17, file.stat().st_size), 2)  # a page is at most 64 kB
+        _, _, page = stream.read().rpartition(b"OggS")
+    if len(page) < 2 or not page[1] & 4:
+        raise AudioError(f"{file}: truncated, its stream has no end")
 
 
 def _refuse_cut_wave(file: Path, parsed: str) -> None:

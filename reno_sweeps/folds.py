@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reno_sweeps import dealing
+from reno_sweeps.dealing import Rows
 from reno_sweeps.records import Corpus, Protocol, Split, UserError, digest, seed_from
 
 KINDS = ("auto", "given", "stratified", "speaker")
 PARTS = 5  # one fifth of the training folds is the validation part
-Rows = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,15 +157,9 @@ def _test_parts(table: _Table, kind: str, protocol: Protocol, repeat: int) -> li
 
 def _dealt(table: _Table, rows: Rows, parts: int, seed: int, *, by_speaker: bool) -> list[Rows]:
     """The rows in `parts` parts of about equal shares of every class, no speaker in two of them where asked."""
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
-    kind = StratifiedGroupKFold if by_speaker else StratifiedKFold
-    dealer = kind(parts, shuffle=True, random_state=seed % 2**32)
     labels, speakers = [table.labels[row] for row in rows], [table.speakers[row] for row in rows]
-    with warnings.catch_warnings():  # classes smaller than the number of parts: what that leaves absent is said by us
-        warnings.simplefilter("ignore", UserWarning)
-        dealt = list(dealer.split(rows, labels, speakers if by_speaker else None))
-    return [tuple(rows[int(place)] for place in places) for _, places in dealt]
+    dealt = dealing.by_speakers(labels, speakers, parts, seed) if by_speaker else dealing.by_clips(labels, parts, seed)
+    return [tuple(rows[place] for place in places) for places in dealt]
 
 
 def _keep_speakers_apart(table: _Table, tests: Sequence[Rows]) -> bool:
@@ -232,6 +226,10 @@ def _about(table: _Table, kind: str, protocol: Protocol, splits: Sequence[Split]
         messages.append(
             "folds: stratified, so speakers are in training and test alike; protocol.folds: speaker parts them"
         )
+    starts = range(0, len(splits), protocol.n_folds)
+    different = len({frozenset(split.test for split in splits[k : k + protocol.n_folds]) for k in starts})
+    if different < protocol.repeats:
+        messages.append(f"repeats: {protocol.repeats}, but only {different} of them differ in their test folds")
     if protocol.selection == "paper":
         messages.append("selection: paper, so the test fold stops and selects: figures are optimistic")
     return tuple(messages)

@@ -16,7 +16,7 @@ ORIGIN = Origin(
 )  # Xin, Takamichi, Saruwatari; Speech Communication 156, 2024
 FACTS = CorpusFacts(
     title="JNV: Japanese nonverbal vocalisations",
-    licence=f"CC BY-SA 4.0; its page decides: {ORIGIN.page}",
+    licence="CC BY-SA 4.0, but its page decides",
     source=ORIGIN.page,
     synthetic=False,
     how="--corpus jnv --root DIR; four speakers: folds by speaker are four at most",

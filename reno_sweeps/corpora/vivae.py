@@ -14,7 +14,7 @@ ID = "vivae"
 ORIGIN = Origin("https://zenodo.org/records/4066235", "VIVAE.zip", record=4066235)
 FACTS = CorpusFacts(
     title="VIVAE: vocalisations of six affects, from low to peak intensity",
-    licence=f"CC BY-NC 4.0; its record decides: {ORIGIN.page}",
+    licence="CC BY-NC 4.0, but its record decides",
     source=ORIGIN.page,
     synthetic=False,
     how="--corpus vivae --root DIR",

@@ -1,11 +1,15 @@
-"""What the corpora's tests share: the real file lists as trees of empty files."""
+"""What the corpora's tests share: the real file lists as trees of empty files, a web site."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from reno_sweeps.corpora import vivae
+from tests.corpora.site import Site, serve, zipped_folder
 
 LISTINGS = Path(__file__).parents[3] / "shared" / "listings"
 
@@ -50,3 +54,15 @@ def vivae_tree(vivae_listing, tmp_path_factory) -> Path:
     """VIVAE's real file list with a core set beside it (480 of the same names); read only."""
     core = sorted(path.replace("full_set", "core_set") for path in vivae_listing)[:480]
     return grow(tmp_path_factory.mktemp("vivae") / "download", [*vivae_listing, *core])
+
+
+@pytest.fixture
+def site(tmp_path_factory, monkeypatch) -> Iterator[Site]:
+    """A site on this machine that serves VIVAE's miniature as Zenodo would."""
+    for variable in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    served = Site(zipped_folder(vivae.miniature(tmp_path_factory.mktemp("vivae"))))
+    server = serve(served)
+    yield served
+    server.shutdown()
+    server.server_close()

@@ -23,7 +23,7 @@ def test_the_real_list_gives_the_published_counts(asvp_tree):
     assert [counts[name] for name in asvp_esd.EMOTIONS.values()] == [
         *(447, 281, 1172, 964, 389, 1001, 709, 1094, 131, 330, 778, 77, 172)
     ]
-    assert asvp_esd.EXPECTED == {"clips": 7545, "speakers": 129, "classes": dict(counts)}
+    assert {"clips": 7545, "speakers": 129, "classes": dict(counts)} == asvp_esd.EXPECTED
 
 
 def test_every_file_of_the_real_list_is_accounted_for(asvp_tree, asvp_listing):

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reno_sweeps.audio import RATE
+from reno_sweeps.encoders import _safetensors
+from reno_sweeps.encoders._options import Asked
+from reno_sweeps.encoders._options import parse as parse  # noqa: PLC0414  # serving reads ids with it
 from reno_sweeps.records import UserError, digest
 
 FAMILIES = "WavLM, wav2vec 2.0, HuBERT, UniSpeech(-SAT), data2vec-audio, SEW, wav2vec2-bert, Whisper"
 FEATURED = {"wav2vec2-bert", "whisper"}  # they hear the features that their own extractor makes
+# Families whose padded frames reach no other frame where each is normalised by itself (feat_extract_norm: layer).
+# Measured on random models against the clip alone: these 1e-7; data2vec-audio 0.1 (its positional convolutions follow
+# each other), wav2vec2-conformer 0.3–0.7 (its convolutions see padding), SEW and SEW-D 0.8–1 (they squeeze frames).
+MASKED = {"wav2vec2", "wavlm", "hubert", "unispeech", "unispeech-sat", "wav2vec2-bert"}
 SHORT = 560  # samples: two windows of 25 ms, 10 ms apart, which such extractors need at least
 SAID = (("preprocessor_config.json", None), ("processor_config.json", "feature_extractor"))  # how audio is prepared
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """An id taken apart: 'hf:owner/name@layer=9@normalize=no'."""
-
-    base: str  # without its options
-    layer: int | None = None  # hidden layer; None: the last
-    normalize: bool | None = None  # None: as the checkpoint says
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +29,13 @@ class Checkpoint:
 
     folder: Path
     layer: int | None
+    kind: str  # transformers' model_type
     normalize: bool  # each clip to mean 0, variance 1 before the encoder hears it
     dim: int
     shortest: int  # samples: the receptive field of one frame
+    heads: int  # of an attention layer
+    masked: bool  # clips of different lengths may share a batch, padded: attention masks keep them apart
     features: str | None = None  # digest of the feature extractor's settings; None: it hears the waveform itself
-
-
-def parse(name: str) -> Asked:
-    """The id's base and options; a UserError for options that do not exist."""
-    base, *options = name.split("@")
-    chosen: dict[str, Any] = {}
-    for option in options:
-        if found := re.fullmatch(r"layer=(\d+)", option):
-            chosen["layer"] = int(found[1])
-        elif found := re.fullmatch(r"normalize=(yes|no)", option):
-            chosen["normalize"] = found[1] == "yes"
-        elif "=" not in option and not chosen:  # a folder's name may hold the sign
-            base = f"{base}@{option}"
-        else:
-            raise UserError(f"encoder {name}: no option @{option}; on offer: @layer=N, @normalize=yes, @normalize=no")
-    return Asked(base, **chosen)
 
 
 def inspect(name: str, asked: Asked, folder: Path) -> Checkpoint:
@@ -60,17 +44,31 @@ def inspect(name: str, asked: Asked, folder: Path) -> Checkpoint:
     layers = int(config["num_hidden_layers"])
     if asked.layer is not None and asked.layer > layers:
         raise UserError(f"encoder {name}: no layer {asked.layer}; on offer: @layer=0 to @layer={layers}, the last")
-    if not any(folder.glob("*.safetensors")):
+    if said := _safetensors.fault(folder):
         raise UserError(
-            f"encoder {name}: {folder} holds no .safetensors file\n"
-            "save the model again with save_pretrained (transformers 5 or newer); .bin files are not loaded"
+            f"encoder {name}: {said}\n"
+            "get the checkpoint again; one with a .bin file is converted by: reno-sweep encoders convert ID DIR -o DIR"
         )
-    dim, said = _dim(config, asked.layer), _preparation(name, folder)
-    if config.get("model_type") in FEATURED:
-        return Checkpoint(
-            folder, asked.layer, normalize=False, dim=dim, shortest=SHORT, features=_features(name, asked, said)
-        )
-    return Checkpoint(folder, asked.layer, _normalize(name, asked, folder, said), dim, _shortest(config))
+    featured = config.get("model_type") in FEATURED
+    prepared = _preparation(name, folder)
+    return Checkpoint(
+        folder,
+        asked.layer,
+        str(config["model_type"]),
+        normalize=not featured and _normalize(name, asked, folder, prepared),
+        dim=_dim(config, asked.layer),
+        shortest=SHORT if featured else _shortest(config),
+        heads=int(config.get("num_attention_heads") or 1),
+        masked=_masked(config),
+        features=_features(name, asked, prepared) if featured else None,
+    )
+
+
+def _masked(config: dict[str, Any]) -> bool:
+    """Whether padding leaks nowhere: a batch norm lifts padded zeros, an adapter strides over the clip's end."""
+    if config["model_type"] not in MASKED or config.get("add_adapter") or config.get("conv_pos_batch_norm"):
+        return False
+    return config["model_type"] in FEATURED or config.get("feat_extract_norm") == "layer"
 
 
 def _config(name: str, folder: Path) -> dict[str, Any]:
@@ -83,7 +81,11 @@ def _config(name: str, folder: Path) -> dict[str, Any]:
     config = _json(name, folder / "config.json")
     kind = config.get("model_type", "unknown")
     if kind == "whisper":
-        config |= {"hidden_size": config.get("d_model"), "num_hidden_layers": config.get("encoder_layers")}
+        config |= {
+            "hidden_size": config.get("d_model"),
+            "num_hidden_layers": config.get("encoder_layers"),
+            "num_attention_heads": config.get("encoder_attention_heads"),
+        }
     hears = kind in FEATURED or (
         {"conv_kernel", "conv_stride"} <= config.keys() and not config.get("is_encoder_decoder")
     )

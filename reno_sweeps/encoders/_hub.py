@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from pathlib import Path
 
-from reno_sweeps.files import replacing
+from reno_sweeps.encoders import _safetensors
 from reno_sweeps.records import UserError
 
 SMALL = ["config.json", "preprocessor_config.json", "processor_config.json"]
-SAFE = ["*.safetensors", "*.safetensors.index.json"]
+SAFE = ["*.safetensors", _safetensors.INDEX]
 LEGACY = "pytorch_model.bin"
 
 
 def hub_folder(name: str, hub_id: str, download: bool) -> Path:
     """The newest snapshot of `hub_id` at hand; a UserError says how to get one where there is none."""
     folder = cached(hub_id)
-    if folder and any(folder.glob("*.safetensors")):
+    if folder and _safetensors.fault(folder) is None:
         return folder
     if download:
         return fetch(name, hub_id)
+    found = "are only in part on" if folder and any(folder.glob("*.safetensors")) else "are not on"
     raise UserError(
-        f"encoder {name}: the weights of {hub_id} are not on this machine\n"
-        "nothing is downloaded unless asked: add --download\n"
+        f"encoder {name}: the weights of {hub_id} {found} this machine; nothing is downloaded unless asked: "
+        f"add --download, or\n    reno-sweep encoders fetch {name}\n"
         f"or give a folder with config.json and model.safetensors: --weights {name}=DIR"
     )
 
@@ -40,41 +42,47 @@ def cached(hub_id: str) -> Path | None:
 
 
 def fetch(name: str, hub_id: str) -> Path:
-    """Download a checkpoint into the local cache: safetensors, or the older format, converted on arrival."""
+    """Download a checkpoint into the local cache: safetensors, or the older format, converted on arrival.
+
+    What an interrupted download left is gone on with, by huggingface_hub.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # its HTTP client's, re-exported
+
+    from reno_sweeps.encoders._convert import legacy
 
     try:
         folder = Path(snapshot_download(hub_id, allow_patterns=SMALL + SAFE))
         if not any(folder.glob("*.safetensors")):
             snapshot_download(hub_id, allow_patterns=[LEGACY])
-    except (HTTPError, OSError, ValueError) as fault:
-        reason = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
+    except (HTTPError, OSError, ValueError, RuntimeError) as fault:
         raise UserError(
-            f"encoder {name}: {hub_id} could not be downloaded ({reason})\n"
-            f"check the name and the network, or give a folder: --weights {name}=DIR"
+            f"encoder {name}: {hub_id} could not be downloaded ({_reason(hub_id, fault)})\n"
+            f"what has arrived is kept; try again, or give a folder: --weights {name}=DIR"
         ) from fault
     if not any(folder.glob("*.safetensors")):
-        convert(folder / LEGACY, folder / "model.safetensors")
+        legacy(folder / LEGACY, folder / "model.safetensors")
+    if said := _safetensors.fault(folder):
+        raise UserError(f"encoder {name}: {said}\nremove that file and fetch again")
     return folder
 
 
-def convert(legacy: Path, safe: Path) -> None:
-    """A `pytorch_model.bin` as safetensors; only tensors are read from it, never code."""
-    import pickle
+def _reason(hub_id: str, fault: Exception) -> str:
+    """What stopped a download, in half a sentence."""
+    from huggingface_hub import constants, errors
 
-    import torch
-    from safetensors.torch import save_file
-
-    if not legacy.is_file():
-        raise UserError(f"{safe.parent}: neither {safe.name} nor {legacy.name}")
-    try:
-        tensors = torch.load(legacy, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as fault:
-        raise UserError(f"{legacy}: not a file of plain tensors; convert it where it comes from") from fault
-    plain = {key: value.clone().contiguous() for key, value in tensors.items() if isinstance(value, torch.Tensor)}
-    with replacing(safe) as temporary:
-        save_file(plain, temporary, metadata={"format": "pt"})
+    if isinstance(fault, errors.OfflineModeIsEnabled) or constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set: unset it"
+    if isinstance(fault, errors.GatedRepoError):
+        page = f"{constants.ENDPOINT}/{hub_id}"
+        return f"its owners grant access one by one: ask at {page}, then set HF_TOKEN"
+    if isinstance(fault, errors.RepositoryNotFoundError):
+        return f"{constants.ENDPOINT} has no such model, or it is private"
+    if isinstance(fault, OSError) and fault.errno == errno.ENOSPC:
+        return "the disk is full"
+    if isinstance(fault, errors.LocalEntryNotFoundError) or not isinstance(fault, OSError | ValueError):
+        return f"{constants.ENDPOINT} cannot be reached, or broke off"
+    return str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
 
 
 def weights_digest(folder: Path) -> str:

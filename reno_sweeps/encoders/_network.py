@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,14 @@ def frozen(name: str, folder: Path, precision: str) -> Any:
     if missing:  # they would be drawn at random
         raise UserError(f"encoder {name}: {folder} lacks {len(missing)} weights of the model, the first: {missing[0]}")
     return model.eval().requires_grad_(False)
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Without PyTorch's advice on how transformers calls its attention (WavLM's masks, on every batch)."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
+        yield
 
 
 @contextlib.contextmanager

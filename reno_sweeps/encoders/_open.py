@@ -13,6 +13,8 @@ from reno_sweeps import catalogue
 from reno_sweeps.encoders._facts import Encoder, EncoderFacts
 from reno_sweeps.records import UserError
 
+ORDER = ("id", "family", "source", "dim", "parameters", "licence", "at_hand", "page")  # of a row's columns
+
 
 def load_encoder(
     id: str,  # noqa: A002  # the word of the interface
@@ -25,7 +27,7 @@ def load_encoder(
 
     `weights` is a local folder to use instead of the id's own source. Nothing is downloaded unless asked.
     """
-    encoder: Encoder = _family(id).load(id, weights or shelved(id), device, precision, download)
+    encoder: Encoder = family_of(id).load(id, weights or shelved(id), device, precision, download)
     return encoder
 
 
@@ -34,14 +36,40 @@ def encoder_facts(id: str, weights: str | None = None, download: bool = False) -
 
     Light: weights are hashed or looked up, not loaded. A UserError says what is missing and how to get it.
     """
-    facts: dict[str, Any] = _family(id).facts(id, weights or shelved(id), download)
+    facts: dict[str, Any] = family_of(id).facts(id, weights or shelved(id), download)
     return facts
+
+
+def fetch_encoder(id: str) -> Path:  # noqa: A002
+    """The folder of an encoder's weights, downloaded from their official place as far as they are not there.
+
+    A UserError where there is nothing to fetch, or where a page must be visited by hand (it names the page).
+    """
+    family = family_of(id)
+    if not hasattr(family, "fetch"):
+        raise UserError(f"{id} is {_origin(family)}: nothing to fetch")
+    folder: Path = family.fetch(id)
+    return folder
+
+
+def convert_encoder(id: str, source: Path, target: Path) -> dict[str, Any]:  # noqa: A002
+    """An official checkpoint as safetensors in the folder `target`: what was written, with its hash."""
+    family = family_of(id)
+    if not hasattr(family, "convert"):
+        raise UserError(f"{id} is {_origin(family)}: nothing to convert")
+    said: dict[str, Any] = family.convert(id, source, target)
+    return said
+
+
+def shelf(name: str) -> Path | None:
+    """Where a named encoder's weights belong below RENO_WEIGHTS; None without that variable, or for other ids."""
+    root, base = os.environ.get("RENO_WEIGHTS"), name.partition("@")[0]
+    return Path(root).expanduser() / base if root and re.fullmatch(r"[a-z0-9-]+", base) else None
 
 
 def shelved(name: str) -> str | None:
     """The folder of a named encoder's weights below RENO_WEIGHTS, where there is one: a folder for each id."""
-    shelf, base = os.environ.get("RENO_WEIGHTS"), name.partition("@")[0]
-    folder = Path(shelf).expanduser() / base if shelf and re.fullmatch(r"[a-z0-9-]+", base) else None
+    folder = shelf(name)
     return str(folder) if folder and folder.is_dir() else None
 
 
@@ -49,17 +77,13 @@ def list_encoders() -> list[dict[str, Any]]:
     """One row per id on offer: its facts and whether it could be used now, offline ('file:' and 'hf:' depend: None)."""
     rows = []
     for family in _families():
-        rows += [dataclasses.asdict(row) | {"at_hand": bool(shelved(row.id)) or family.at_hand(row.id)} for row in family.ROWS]
+        rows += [_row(row, _at_hand(family, row.id)) for row in family.ROWS]
         if family.PREFIX:
-            rows.append(dataclasses.asdict(family.PATTERN) | {"at_hand": None})
+            rows.append(_row(family.PATTERN, at_hand=None))
     return rows
 
 
-def _families() -> list[ModuleType]:
-    return [catalogue.load("encoders", name) for name in catalogue.names("encoders")]
-
-
-def _family(asked: str) -> ModuleType:
+def family_of(asked: str) -> ModuleType:
     """The module that knows the id; options behind '@' are its own business."""
     families = _families()
     for family in families:
@@ -67,6 +91,29 @@ def _family(asked: str) -> ModuleType:
             return family
         if asked.split("@", 1)[0] in {row.id for row in family.ROWS}:
             return family
+    for family in families:
+        if why := getattr(family, "elsewhere", lambda _: None)(asked):
+            raise UserError(why)
     offer: list[EncoderFacts] = [row for family in families for row in family.ROWS]
     patterns = [family.PATTERN.id for family in families if family.PREFIX]
     raise UserError(catalogue.unknown("encoders", asked, tuple([row.id for row in offer] + patterns)))
+
+
+def _families() -> list[ModuleType]:
+    return [catalogue.load("encoders", name) for name in catalogue.names("encoders")]
+
+
+def _row(facts: EncoderFacts, at_hand: bool | None) -> dict[str, Any]:
+    known = dataclasses.asdict(facts) | {"at_hand": at_hand}
+    return {column: known[column] for column in ORDER}
+
+
+def _at_hand(family: ModuleType, name: str) -> bool:
+    """What lies below RENO_WEIGHTS is what would be used, so a broken folder there counts."""
+    folder = shelved(name)
+    usable = getattr(family, "usable", Path.is_dir)
+    return bool(usable(Path(folder)) if folder else family.at_hand(name))
+
+
+def _origin(family: ModuleType) -> str:
+    return "computed" if all(row.source == "computed" for row in family.ROWS) and family.ROWS else "a file of yours"

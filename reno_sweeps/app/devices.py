@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from reno_sweeps.config.settings import Settings
 from reno_sweeps.records import Sweep, UserError
 
@@ -19,6 +21,17 @@ def settle(asked: str) -> str:
     if asked == "cuda":
         raise UserError("--device cuda: PyTorch sees no GPU on this machine\nuse --device cpu or --device auto")
     return "cpu"
+
+
+def for_extraction(settings: Settings) -> dict[str, Any]:
+    """How clips are embedded, in the words of `extract`. A cluster's GPUs are known once it is joined."""
+    away = settings.ray_address is not None
+    return {
+        "device": settings.device if away else settle(settings.device),
+        "workers": settings.workers,
+        "ray_address": settings.ray_address,
+        "gpus": settings.gpus,
+    }
 
 
 def refuse_absent(settings: Settings) -> None:

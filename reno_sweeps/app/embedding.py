@@ -27,21 +27,25 @@ def embed(
     opened = opening.find_corpus(corpus, str(root) if root else None, there)
     prepare(opened)
     began = time.monotonic()
-    extraction = extract(
-        opened,
-        asked.encoders,
-        there.cache,
-        weights=asked.weights,
-        device=devices.settle(there.device),
-        skip_broken=there.skip_broken,
-        progress=None if quiet else clips_said(),
-        download=there.download,
-    )
+    with clips_said(quiet=quiet) as progress:
+        extraction = extract(
+            opened,
+            asked.encoders,
+            there.cache,
+            weights=asked.weights,
+            skip_broken=there.skip_broken,
+            progress=progress,
+            download=there.download,
+            **devices.for_extraction(there),
+        )
+    rate = extraction.clips_per_second
     return {
         "corpus": opened.id,
         "clips": len(extraction.corpus.clips),
         "skipped": [asdict(left) for left in extraction.corpus.skipped],
         "dims": {encoder: int(array.shape[1]) for encoder, array in extraction.arrays.items()},
         "computed": dict(extraction.computed),
+        "workers": extraction.workers,
+        "clips_per_second": None if rate is None else round(rate, 3),
         "seconds": round(time.monotonic() - began, 3),
     }

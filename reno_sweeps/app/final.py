@@ -52,6 +52,8 @@ def fit(found: Stored, best: Trial, opened: opening.Opened, device: str) -> Fitt
         device=device,
         skip_broken=opened.settings.skip_broken,
         download=opened.settings.download,
+        workers=opened.settings.workers,
+        ray_address=opened.settings.ray_address,
     )
     classes = extraction.corpus.classes
     labels = np.array([classes.index(clip.label) for clip in extraction.corpus.clips], dtype=np.int64)

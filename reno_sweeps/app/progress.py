@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reno_sweeps.records import FoldScore, Sweep, Trial, best_of
 from reno_sweeps.reports import wording
 
-PLAIN_EVERY = 15.0  # seconds between two plain lines while nothing ends
+if TYPE_CHECKING:
+    from reno_sweeps.embeddings._pace import Standing
 
-EXTRACTION_EVERY = 2.0  # seconds between two lines of an extraction
+PLAIN_EVERY = 15.0  # seconds between two plain lines while nothing ends
+EXTRACTION_EVERY = 3.0  # seconds between two plain lines of an extraction
+LIVE_EVERY = 0.25  # likewise on a terminal, where one line changes
 
 
 class Progress:
@@ -91,15 +94,54 @@ class Progress:
         return wording.duration((time.monotonic() - self._began) / done * todo)
 
 
-def clips_said() -> Callable[[int, int, str], None]:
-    """Says how far an extraction has come, at most every two seconds."""
-    last = 0.0
+class ClipsSaid:
+    """An extraction's progress: one line that changes on a terminal, a line every few seconds elsewhere."""
 
-    def say(done: int, total: int, what: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last > EXTRACTION_EVERY or done == total:
-            last = now
-            print(f"{what}: {done}/{total} clips", file=sys.stderr, flush=True)  # noqa: T201  # progress
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet, self._live = quiet, not quiet and sys.stderr.isatty()
+        self._last = time.monotonic()
+        self._open = False  # whether a line waits to be written over
 
-    return say
+    def __enter__(self) -> ClipsSaid:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def stands(self, standing: Standing) -> None:
+        """Show how far it is, if it is time to, and where it ends."""
+        now, ended = time.monotonic(), standing.done == standing.total
+        if self._quiet or not (ended or now - self._last > (LIVE_EVERY if self._live else EXTRACTION_EVERY)):
+            return
+        self._last = now
+        line = clips_line(standing)
+        if self._live:
+            print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)  # noqa: T201  # progress
+            self._open = True
+        else:
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+    def say(self, line: str) -> None:
+        """One line that stays."""
+        if not self._quiet:
+            self._end(clear=True)
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+    def _end(self, *, clear: bool = False) -> None:
+        """Leave the line that changes: as it is, or for another in its place."""
+        if self._open:
+            print("\r\x1b[K" if clear else "", end="" if clear else "\n", file=sys.stderr, flush=True)  # noqa: T201
+            self._open = False
+
+
+def clips_line(standing: Standing) -> str:
+    """'mfcc: 120/240 clips · 31.2 clips/s · about 4 s left'."""
+    parts = [f"{standing.what}: {standing.done}/{standing.total} clips"]
+    parts += [f"{standing.rate:.3g} clips/s"] if standing.rate else []
+    parts += [f"about {wording.duration(standing.left)} left"] if standing.left else []
+    return " · ".join(parts)
+
+
+def clips_said(*, quiet: bool = False) -> ClipsSaid:
+    """Says how far an extraction has come: `with clips_said() as progress`."""
+    return ClipsSaid(quiet=quiet)

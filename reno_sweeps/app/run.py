@@ -82,16 +82,17 @@ def _prepare(opened: Opened, stack: ExitStack, *, quiet: bool) -> _Prepared:
     devices.refuse_precision(opened.sweep, opened.settings)
     corpora.prepare(opened.corpus)
     began = time.monotonic()
-    extraction = extract(
-        opened.corpus,
-        encoders_in(opened.sweep),
-        opened.settings.cache,
-        weights=opened.sweep.weights,
-        device=devices.settle(opened.settings.device),
-        skip_broken=opened.settings.skip_broken,
-        progress=None if quiet else clips_said(),
-        download=opened.settings.download,
-    )
+    with clips_said(quiet=quiet) as progress:
+        extraction = extract(
+            opened.corpus,
+            encoders_in(opened.sweep),
+            opened.settings.cache,
+            weights=opened.sweep.weights,
+            skip_broken=opened.settings.skip_broken,
+            progress=progress,
+            download=opened.settings.download,
+            **devices.for_extraction(opened.settings),
+        )
     seconds = time.monotonic() - began
     return _Prepared(extraction, make_splits(extraction.corpus, opened.sweep.protocol), seconds)
 
@@ -201,10 +202,10 @@ class _Session:
         return done and (not wanted or "majority" in facts)
 
     def _drive(self, plan: Any, interrupted: Callable[[], bool]) -> bool:
-        from reno_sweeps.search import _ray_environment
+        from reno_sweeps import cluster
 
         settings = self._opened.settings
-        _ray_environment.prepare(settings.ray_address)
+        cluster.prepare(settings.ray_address)
         from reno_sweeps.search.dispatch import Dispatcher
         from reno_sweeps.search.driver import Driver
 

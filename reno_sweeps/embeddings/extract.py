@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from reno_sweeps import audio
+from reno_sweeps import cluster
 from reno_sweeps.corpora import prepare
 from reno_sweeps.corpora._checks import checked
-from reno_sweeps.corpora._digest import file_digest
-from reno_sweeps.embeddings.address import address
-from reno_sweeps.embeddings.heard import Heard
-from reno_sweeps.embeddings.store import Store
-from reno_sweeps.encoders import encoder_facts, load_encoder
+from reno_sweeps.embeddings import _room
+from reno_sweeps.embeddings._clips import Clips
+from reno_sweeps.embeddings._jobs import Job
+from reno_sweeps.embeddings._load import Load
+from reno_sweeps.embeddings._pace import Listener, Silent
+from reno_sweeps.encoders import encoder_facts
 from reno_sweeps.encoders import file as precomputed
 from reno_sweeps.records import Corpus, Skipped, UserError
 
@@ -28,8 +31,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Progress = Callable[[int, int, str], None]  # clips done, clips in all, what is being done
-CHUNK = 32  # recordings held in memory at a time
+WORTH = 30.0  # seconds left in this process from which workers are called; they take 5 to 15 s to begin
+
+Results = Generator[tuple[Job, "NDArray[np.float32]"], None, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Extraction:
     corpus: Corpus  # with --skip-broken: without the broken clips, which are listed in `skipped`
     arrays: Mapping[str, NDArray[np.float32]]  # encoder id → [clips, dim]
     computed: Mapping[str, int]  # encoder id → how many vectors were not in the cache
+    workers: int = 0  # processes that encoded at once, at most; 0: the cache held everything
+    clips_per_second: float | None = None  # of those computed; None: none was
 
 
 def extract(
@@ -49,13 +55,26 @@ def extract(
     weights: Mapping[str, str] | None = None,
     device: str = "cpu",
     skip_broken: bool = False,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
     download: bool = False,
+    workers: int | None = None,
+    ray_address: str | None = None,
+    gpus: int | None = None,
 ) -> Extraction:
     """The embeddings of a corpus by each of `encoders`; nothing is computed that `cache` holds.
 
     Precomputed encoders ('file:') need no recordings, and none is decoded for them. Every clip is tried before broken
-    ones are refused (UserError), so that what could be encoded is kept; with `skip_broken` they are left out.
+    ones are refused (UserError), so that what could be encoded is kept; with `skip_broken` they are left out. Every
+    batch is stored as it comes: a kill costs the batches that are under way.
+
+    One worker is this process. More are processes of Ray, on this machine or on the cluster at `ray_address`: one a
+    core or GPU (at most `gpus`). None begins here and calls workers, as many as there is room for, once more than half
+    a minute is left. `device`: cpu, cuda, or auto: a GPU where there is one.
+
+    The batches are the same for every number of workers. On a CPU a worker has one thread, and so has this process
+    before workers are called: the results of auto and of two or more workers are the same bit for bit on equal
+    processors. `workers=1` has all cores (OMP_NUM_THREADS has the last word), whose sums differ in their last digits:
+    it agrees to about 1e-5 relative, as a GPU does.
     """
     given = {name: weights.get(name) if weights else None for name in encoders}
     heard = [name for name in encoders if not name.startswith(precomputed.PREFIX)]
@@ -64,129 +83,129 @@ def extract(
     arrays = {n: precomputed.vectors(precomputed.path_of(n), ids) for n in encoders if n not in heard}
     if not heard:
         return Extraction(corpus, arrays, dict.fromkeys(encoders, 0))
-    loaders = {name: _Lazy(name, given[name], device, download) for name in heard}
-    work = _Work(corpus, {name: facts[name] for name in heard}, loaders, cache)
-    work.run(progress)
-    kept = _without_broken(corpus, work.broken, skip_broken)
-    rows = [row for row, clip in enumerate(corpus.clips) if clip.path not in work.broken]
-    found = {name: work.vectors(name, rows) if name in heard else arrays[name][rows] for name in encoders}
-    return Extraction(kept, found, {name: work.computed.get(name, 0) for name in encoders})
+    prepare(corpus)
+    clips = Clips(corpus, {name: facts[name] for name in heard}, cache, progress or Silent())
+    loads = {name: Load(name, given[name], download, facts[name]) for name in heard}
+    hands = _Hands(loads, device, workers, ray_address, gpus, progress or Silent())
+    seconds = _encode(clips, hands)
+    kept = _without_broken(corpus, clips.broken, skip_broken)
+    rows = [row for row, clip in enumerate(corpus.clips) if clip.path not in clips.broken]
+    found = {name: clips.vectors(name, rows) if name in heard else arrays[name][rows] for name in encoders}
+    computed = {name: clips.computed.get(name, 0) for name in encoders}
+    rate = clips.pace.computed / seconds if clips.pace.computed else None
+    return Extraction(kept, found, computed, hands.workers, rate)
 
 
-class _Lazy:
-    """An encoder that is loaded when it is first needed: a full cache needs none."""
-
-    def __init__(self, name: str, weights: str | None, device: str, download: bool) -> None:
-        self._how = (name, weights, device, "float32", download)
-        self._encoder: Encoder | None = None
-
-    def embed(self, clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Vectors [n, dim]."""
-        if self._encoder is None:
-            self._encoder = load_encoder(*self._how)
-        return self._encoder.embed(clips)
+def _encode(clips: Clips, hands: _Hands) -> float:
+    """Find or compute the vector of every clip that can be decoded; seconds that it took."""
+    began = time.monotonic()
+    with contextlib.closing(clips.jobs()) as jobs, contextlib.closing(hands.results(jobs, clips)) as results:
+        for job, vectors in results:
+            clips.keep(job, vectors)
+    clips.refuse_strange()
+    clips.say_broken()
+    logger.info("embeddings of %d clips: %s computed by %d workers", clips.pace.done, clips.computed, hands.workers)
+    return time.monotonic() - began
 
 
 @dataclass
-class _Work:
-    """One pass over the clips of a corpus."""
+class _Hands:
+    """Who encodes: this process, and workers where they were asked for or pay."""
 
-    corpus: Corpus
-    facts: Mapping[str, Mapping[str, Any]]
-    encoders: Mapping[str, _Lazy]
-    cache: Path
-    broken: dict[str, str] = field(default_factory=dict)  # path → fault
-    computed: dict[str, int] = field(default_factory=dict)
+    loads: Mapping[str, Load]
+    device: str
+    asked: int | None  # workers; None: auto
+    address: str | None
+    gpus: int | None
+    listener: Listener
+    workers: int = 0  # that encoded at once
 
-    def __post_init__(self) -> None:
-        self._store, self._index = Store(self.cache / "embeddings"), Heard(self.cache)
-        self._vectors: dict[str, NDArray[np.float32]] = {}  # by address
-        self._digests: dict[str, str] = {}  # path → digest of its samples
-        self.computed = dict.fromkeys(self.facts, 0)
+    def results(self, jobs: Iterator[Job], clips: Clips) -> Results:
+        """Every job with its vectors [clips, dim], in any order."""
+        first = next(jobs, None)  # a full cache needs nobody
+        if first is None:
+            return
+        jobs = itertools.chain([first], jobs)
+        if self.asked in {None, 1}:
+            yield from self._here(jobs, clips)
+        yield from self._away(jobs)
 
-    def run(self, progress: Progress | None) -> None:
-        """Find or compute the vector of every clip that can be decoded."""
-        prepare(self.corpus)
-        paths, what = [clip.path for clip in self.corpus.clips], ", ".join(self.facts)
-        try:
-            for start in range(0, len(paths), CHUNK):
-                chunk = paths[start : start + CHUNK]
-                self._encode({path: samples for path in chunk if (samples := self._new_samples(path)) is not None})
-                if progress:
-                    progress(start + len(chunk), len(paths), what)
-        finally:
-            self._index.flush()
-        logger.info("embeddings of %d clips: %s computed", len(paths), self.computed)
+    def _here(self, jobs: Iterator[Job], clips: Clips) -> Results:
+        """In this process: all, or until workers pay."""
+        device, memory = self._local_device(), _room.need(self.loads.values())
+        if device is None:
+            return
+        call = self.asked is None and (self.address is not None or _room.here(device, memory, self.gpus) > 1)
+        here = _Here(self.loads, device, threads=1 if call and device == "cpu" else _room.cores())
+        self.workers = 1
+        for job in jobs:
+            here.load(job.encoder, clips.pace.begin)
+            yield job, here.embed(job)
+            if call and here.seconds_left(clips) > WORTH:
+                return
 
-    def vectors(self, encoder: str, rows: Sequence[int]) -> NDArray[np.float32]:
-        """The vectors [rows, dim] of an encoder."""
-        import numpy as np
+    def _away(self, jobs: Iterator[Job]) -> Results:
+        """By workers."""
+        first = next(jobs, None)
+        if first is None:
+            return
+        cluster.prepare(self.address)
+        from reno_sweeps.embeddings.extract_ray import Crew
 
-        facts, clips = self.facts[encoder], self.corpus.clips
-        return np.stack([self._vectors[address(self._digests[clips[row].path], facts)] for row in rows])
+        with Crew(
+            list(self.loads.values()),
+            self.device,
+            workers=self.asked,
+            gpus=self.gpus,
+            address=self.address,
+            listener=self.listener,
+        ) as crew:
+            self.workers = max(self.workers, crew.size)
+            self.listener.say(f"{crew.size} workers encode on {crew.device}")
+            yield from crew.run(itertools.chain([first], jobs))
 
-    def _new_samples(self, path: str) -> NDArray[np.float32] | None:
-        """The decoded recording where an encoder lacks it; None where the cache holds all, or it is broken."""
-        try:
-            content = file_digest(self.corpus.root / path)
-        except OSError as fault:
-            self.broken[path] = fault.strerror or type(fault).__name__
-            return None
-        known = self._index.get(content)
-        if known and not self._missing(known):
-            self._digests[path] = known
-            return None
-        return self._decoded(path, content)
+    def _local_device(self) -> str | None:
+        """Where this process encodes; None where a cluster has the GPU that was asked for, and this machine none."""
+        if self.device == "cpu":
+            return "cpu"
+        import torch
 
-    def _decoded(self, path: str, content: str) -> NDArray[np.float32] | None:
-        file = self.corpus.root / path
-        try:
-            samples = audio.decode(file)
-        except audio.AudioError as fault:
-            self.broken[path] = str(fault).removeprefix(f"{file}: ")
-            return None
-        self._digests[path] = audio.samples_digest(samples)
-        self._index.add(content, self._digests[path])
-        return samples
-
-    def _missing(self, sound: str) -> list[str]:
-        """Encoders whose vector of a sound is neither at hand nor in the cache."""
-        return [name for name in self.facts if not self._find(address(sound, self.facts[name]))]
-
-    def _find(self, place: str) -> bool:
-        if place not in self._vectors:
-            vector = self._store.get(place)
-            if vector is None:
-                return False
-            self._vectors[place] = vector
-        return True
-
-    def _encode(self, chunk: Mapping[str, NDArray[np.float32]]) -> None:
-        """Encode and keep what is missing; a sound that several clips share is encoded once."""
-        sounds = {self._digests[path]: (path, samples) for path, samples in chunk.items()}
-        for name, facts in self.facts.items():
-            lacking = [sound for sound in sounds if not self._find(address(sound, facts))]
-            if not lacking:
-                continue
-            with _all_threads():
-                vectors = self.encoders[name].embed([sounds[sound][1] for sound in lacking])
-            _refuse_strange(name, [sounds[sound][0] for sound in lacking], vectors)
-            places = [address(sound, facts) for sound in lacking]
-            known = [{"audio": sound, **facts} for sound in lacking]
-            self._store.put_all(list(zip(places, vectors, known, strict=True)))
-            self._vectors |= dict(zip(places, vectors, strict=True))
-            self.computed[name] += len(lacking)
+        if torch.cuda.is_available():
+            return "cuda"
+        return "cpu" if self.device == "auto" else None if self.address is not None else self.device
 
 
-def _refuse_strange(encoder: str, paths: Sequence[str], vectors: NDArray[np.float32]) -> None:
-    import numpy as np
+class _Here:
+    """Encoders in this process; each is loaded when it is first needed."""
 
-    strange = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-    if strange.size:
-        raise UserError(
-            f"encoder {encoder}: its embedding of {paths[int(strange[0])]} holds NaN or infinity "
-            f"({strange.size} of {len(paths)} clips so far)\ncheck its weights, or use another encoder"
-        )
+    def __init__(self, loads: Mapping[str, Load], device: str, threads: int) -> None:
+        self._loads, self._device, self._threads = loads, device, threads
+        self._encoders: dict[str, Encoder] = {}
+        self._seconds: dict[str, float] = dict.fromkeys(loads, 0.0)
+        self._heard: dict[str, int] = dict.fromkeys(loads, 0)  # samples
+
+    def load(self, encoder: str, loaded: Callable[[], None]) -> None:
+        """Have the encoder at hand; `loaded` is called where it was not."""
+        if encoder not in self._encoders:
+            self._encoders[encoder] = self._loads[encoder].open(self._device)
+            loaded()
+
+    def embed(self, job: Job) -> NDArray[np.float32]:
+        """Vectors [clips, dim]."""
+        began = time.monotonic()
+        with _torch_threads(self._threads):
+            vectors = self._encoders[job.encoder].embed(job.clips)
+        self._seconds[job.encoder] += time.monotonic() - began
+        self._heard[job.encoder] += job.sound
+        return vectors
+
+    def seconds_left(self, clips: Clips) -> float:
+        """What all that is left would take here, as measured; 0 while there is an encoder that was not measured."""
+        asked = {name: samples for name, samples in clips.asked.items() if samples}
+        if not all(self._heard[name] for name in asked):
+            return 0.0
+        left = {name: samples * clips.pace.share() - self._heard[name] for name, samples in asked.items()}
+        return sum(samples * self._seconds[name] / self._heard[name] for name, samples in left.items())
 
 
 def _without_broken(corpus: Corpus, broken: Mapping[str, str], skip_broken: bool) -> Corpus:
@@ -204,8 +223,8 @@ def _without_broken(corpus: Corpus, broken: Mapping[str, str], skip_broken: bool
 
 
 @contextlib.contextmanager
-def _all_threads() -> Iterator[None]:
-    """Torch on every core that this process may use; OMP_NUM_THREADS has the last word."""
+def _torch_threads(count: int) -> Iterator[None]:
+    """Torch on so many threads; OMP_NUM_THREADS has the last word."""
     import os
 
     if "OMP_NUM_THREADS" in os.environ:
@@ -214,7 +233,7 @@ def _all_threads() -> Iterator[None]:
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

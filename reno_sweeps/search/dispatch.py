@@ -5,25 +5,21 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import secrets
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reno_sweeps.search import _ray_environment
+from reno_sweeps import cluster
 
-_ray_environment.prepare()  # before ray is imported; app has prepared already where an address was given
+cluster.prepare()  # before ray is imported; app has prepared already where an address was given
 
 import ray  # noqa: E402
 from ray import tune  # noqa: E402
-from ray._private import worker as ray_worker  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
-from reno_sweeps.records import Event, FoldFailed, FoldFinished, Key, Model, UserError  # noqa: E402
+from reno_sweeps.records import Event, FoldFailed, FoldFinished, Key, Model  # noqa: E402
 from reno_sweeps.search.mailbox import ATTEMPTS, CLOSED, Mailbox  # noqa: E402
 from reno_sweeps.search.share import Share, share  # noqa: E402
 
@@ -33,11 +29,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BATCH = 0.3  # seconds of news that a worker sends at once; so late may a stop be heard
-TOKEN = secrets.token_hex(32)  # one a process: Ray reads it once, also where a second sweep starts another Ray
 POLL = 0.05  # seconds between two looks into an empty mailbox
 REST = 0.1  # seconds between two looks of an idle worker
-TEMPORARY = "reno-ray-"  # Ray's own folder
-LONGEST = 14  # characters of the folder it lies in: Ray's sockets below it are AF_UNIX paths, of at most 107 bytes
 
 
 class CohortTrainable(tune.Trainable):
@@ -141,21 +134,17 @@ class Dispatcher:
     """Workers that train the cohorts they are sent. Close it: `with Dispatcher(…) as dispatcher`."""
 
     def __init__(self, data: Data, *, address: str | None, device: str, gpus: int | None) -> None:
-        if ray.is_initialized():
-            raise UserError("Ray runs in this process already\ncall ray.shutdown() before the sweep")
-        self._folder = _folder()
+        self._ray = cluster.Ray(address)
         try:
-            _start_ray(self._folder, address)
-            resources = ray.cluster_resources()
-            self.share = share(device, gpus, resources)
+            self.share = share(device, gpus, self._ray.resources)
         except BaseException:
-            self._stop_ray()
+            self._ray.close()
             raise
         self._mailbox: Any = ray.remote(num_cpus=0)(Mailbox).remote()
         self._sent = 0
         self._closing = False
         self._died: BaseException | None = None
-        limit = self.share.workers if gpus is not None and gpus < resources.get("GPU", 0) else None
+        limit = self.share.workers if gpus is not None and gpus < self._ray.resources.get("GPU", 0) else None
         self._tune = threading.Thread(target=self._run_tune, args=(data, limit), name="tune", daemon=True)
         self._tune.start()
 
@@ -198,7 +187,7 @@ class Dispatcher:
         with contextlib.suppress(ray.exceptions.RayError):  # a mailbox that died has nobody to tell
             ray.get(self._mailbox.close.remote())
         self._tune.join(timeout=patience)
-        self._stop_ray()
+        self._ray.close()
 
     def __enter__(self) -> Dispatcher:
         return self
@@ -209,16 +198,10 @@ class Dispatcher:
     def _run_tune(self, data: Data, limit: int | None) -> None:
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.share.workers)  # else workers start one after another
         try:
-            _tuner(data, self._mailbox, self.share, self._folder, limit).fit()
+            _tuner(data, self._mailbox, self.share, self._ray.folder, limit).fit()
         except BaseException as error:  # noqa: BLE001  # a thread's death must reach the driver, whatever its cause
             if not self._closing:
                 self._died = error
-
-    def _stop_ray(self) -> None:
-        ray.shutdown()
-        if os.environ.get("RAY_AUTH_TOKEN_PATH") == str(self._folder / "token"):
-            del os.environ["RAY_AUTH_TOKEN_PATH"]
-        shutil.rmtree(self._folder, ignore_errors=True)  # Ray never cleans its temporary folder
 
 
 def _tuner(data: Data, mailbox: Any, part: Share, folder: Path, limit: int | None) -> tune.Tuner:
@@ -237,37 +220,3 @@ def _tuner(data: Data, mailbox: Any, part: Share, folder: Path, limit: int | Non
             verbose=0,
         ),
     )
-
-
-def _folder() -> Path:
-    """A folder of Ray's temporary files, mode 0700; what killed drivers of this user left is removed."""
-    base = tempfile.gettempdir() if len(tempfile.gettempdir()) <= LONGEST else "/tmp"  # noqa: S108  # mkdtemp is safe
-    _sweep_temporary(Path(base))
-    return Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{os.getpid()}-", dir=base))
-
-
-def _start_ray(folder: Path, address: str | None) -> None:
-    """Start a private Ray on this machine, or join the cluster at `address`."""
-    ray_worker._worker_logs_enabled = False  # the raylet's words on died workers, on stdout; we say it in one line
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL, "configure_logging": True}
-    if address is not None:
-        try:
-            ray.init(address=address, **quiet)
-        except (ConnectionError, ValueError) as error:
-            raise UserError(f"--ray-address {address}: no cluster answers\n{str(error).splitlines()[0]}") from error
-        return
-    token = folder / "token"
-    token.touch(mode=0o600)
-    token.write_text(TOKEN)
-    os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)  # not ~/.ray: nothing is written outside home and cache
-    ray.init(include_dashboard=False, _temp_dir=str(folder / "r"), **quiet)  # Ray opens its folder to all
-
-
-def _sweep_temporary(base: Path) -> None:
-    import psutil
-
-    for folder in base.glob(f"{TEMPORARY}*"):
-        owner = folder.name.removeprefix(TEMPORARY).split("-")[0]
-        with contextlib.suppress(OSError):  # another driver is sweeping too
-            if owner.isdigit() and not psutil.pid_exists(int(owner)) and folder.stat().st_uid == os.getuid():
-                shutil.rmtree(folder, ignore_errors=True)

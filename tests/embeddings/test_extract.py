@@ -11,7 +11,7 @@ import pytest
 
 from reno_sweeps import audio
 from reno_sweeps.corpora import demo, folder, manifest
-from reno_sweeps.embeddings import extract as extracting
+from reno_sweeps.embeddings import _load
 from reno_sweeps.embeddings.extract import extract
 from reno_sweeps.encoders import load_encoder
 from reno_sweeps.records import UserError
@@ -34,7 +34,7 @@ def no_decoding(monkeypatch):
 
 
 def no_encoder(monkeypatch):
-    monkeypatch.setattr(extracting, "load_encoder", lambda *_: pytest.fail("an encoder was loaded"))
+    monkeypatch.setattr(_load, "load_encoder", lambda *_, **__: pytest.fail("an encoder was loaded"))
 
 
 def test_rows_are_the_clips_in_their_order(corpus, cache):

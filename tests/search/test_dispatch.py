@@ -14,8 +14,9 @@ import numpy as np
 import psutil
 import pytest
 
+from reno_sweeps.cluster import TEMPORARY
 from reno_sweeps.records import EpochEnded, Event, FoldFailed, FoldFinished, FoldStopped, Key, Model, Split, UserError
-from reno_sweeps.search.dispatch import TEMPORARY, Dispatcher
+from reno_sweeps.search.dispatch import Dispatcher
 from reno_sweeps.training.trainer import Data, train_cohort
 
 LONG = 100_000  # epochs: until it is told to stop
@@ -239,14 +240,3 @@ def test_a_refused_device_leaves_no_ray_behind(data):
 
     assert processes("ray") == {}
     assert folders() == set()
-
-
-def test_what_a_killed_driver_left_is_removed_and_what_a_living_one_has_is_not(tmp_path):
-    from reno_sweeps.search import dispatch
-
-    dead, alive, foreign = (tmp_path / name for name in (f"{TEMPORARY}4194304-x", f"{TEMPORARY}1-x", "other-4194304-x"))
-    for folder in (dead, alive, foreign):
-        folder.mkdir()
-    dispatch._sweep_temporary(tmp_path)
-
-    assert sorted(tmp_path.iterdir()) == sorted([alive, foreign])

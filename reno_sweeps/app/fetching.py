@@ -38,7 +38,7 @@ def corpus(
     facts = _facts(module, came.corpus, place)
     if came.licence:
         facts["licence"] += f" (the record says {came.licence})"
-    _say(f"corpus {corpus}: licence: {facts['licence']}; {module.ORIGIN.page}", quiet)
+    _say(f"corpus {corpus}: licence: {facts['licence']}\nread it at {module.ORIGIN.page}", quiet)
     if (expected := facts["published"]["clips"]) != facts["clips"]:
         _say(
             f"corpus {corpus}: {facts['clips']} clips, {expected} are published: reno-sweep corpus check says more",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -51,6 +52,9 @@ def opened(address: str, headers: Mapping[str, str] | None = None) -> Iterator[h
         fault.close()
         raise _no(address, fault) from fault
     except (OSError, http.client.HTTPException) as fault:
+        if isinstance(getattr(fault, "reason", fault), ssl.SSLCertVerificationError):
+            trust = "where a proxy has a certificate of its own, name it in SSL_CERT_FILE"
+            raise UserError(f"{host_of(address)}: its certificate is not to be trusted\n{trust}") from fault
         raise Passing(f"{host_of(address)} cannot be reached: {spoken(fault)}") from fault
     with answer:
         yield answer

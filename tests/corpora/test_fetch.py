@@ -14,7 +14,7 @@ import pytest
 from reno_sweeps.corpora import _web, jnv, vivae
 from reno_sweeps.corpora._fetch import already_there, fetch
 from reno_sweeps.records import UserError
-from tests.corpora.site import serve, zipped
+from tests.corpora.site import certificate, serve, zipped
 
 QUICK = (0.0, 0.0, 0.0)  # seconds between attempts
 
@@ -265,6 +265,30 @@ def test_a_redirect_on_the_way_is_followed(site, tmp_path):
 
     assert came.bytes == len(mirror.archive)
     assert len(mirror.downloads) == 1
+
+
+def test_a_certificate_that_nobody_vouches_for_is_final(site, tmp_path):
+    server = serve(site, certificate(tmp_path))
+
+    said = refused(vivae, tmp_path / "vivae", base=site.base)
+    server.shutdown()
+    server.server_close()
+
+    assert said.startswith("127.0.0.1: its certificate is not to be trusted")
+    assert site.asked == []
+
+
+def test_a_certificate_that_is_named_is_trusted(site, tmp_path, monkeypatch):
+    pem = certificate(tmp_path)
+    server = serve(site, pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+
+    came = fetch(vivae, tmp_path / "vivae", base=site.base)
+    server.shutdown()
+    server.server_close()
+
+    assert site.base.startswith("https://")
+    assert came.bytes == len(site.archive)
 
 
 def test_a_proxy_is_honoured(site, tmp_path, monkeypatch):

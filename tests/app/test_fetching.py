@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from reno_sweeps.app import fetching
+from reno_sweeps.app import fetching, opening
 from reno_sweeps.cli import app
-from reno_sweeps.corpora import jnv, vivae
+from reno_sweeps.config.settings import gather
+from reno_sweeps.corpora import asvp_esd, jnv, vivae
 from reno_sweeps.records import UserError
 from tests.corpora.conftest import site as site  # noqa: PLC0414  # the fixture
 from tests.corpora.site import zipped_folder
@@ -155,3 +156,11 @@ def test_a_killed_fetch_goes_on_where_it_was(site, tmp_path):
     assert fetched("vivae", root, base=site.base)["clips"] == 13
     assert site.downloads[-1] == "bytes=100000-"
     assert [path.name for path in tmp_path.iterdir()] == ["vivae"]
+
+
+@pytest.mark.parametrize(("asked", "clips"), [("asvp-esd", 11), ("asvp-esd@include_bonus=yes", 12)])
+def test_a_corpus_on_the_shelf_is_found_by_its_id_whatever_its_options(tmp_path, monkeypatch, asked, clips):
+    asvp_esd.miniature(tmp_path / "shelf" / "asvp-esd")
+    monkeypatch.setenv("RENO_CORPORA", str(tmp_path / "shelf"))
+
+    assert len(opening.find_corpus(asked, None, gather()).clips) == clips

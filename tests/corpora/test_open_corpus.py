@@ -1,4 +1,4 @@
-"""From a name or a path to a corpus, its content's hash and its report."""
+"""From a name or a path to a corpus, and its content's hash."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import pytest
 
 from reno_sweeps.corpora import content_digest, demo, folder, manifest, open_corpus
-from reno_sweeps.corpora._report import corpus_report
 from reno_sweeps.records import UserError
 
 
@@ -82,36 +81,3 @@ def test_missing_recordings_are_counted_and_named_unless_broken_ones_are_skipped
     with pytest.raises(UserError, match=r"1 of 8 recordings in .* audio/3\.wav \(No such file"):
         content_digest(corpus, with_audio=True)
     assert content_digest(corpus, with_audio=True, skip_broken=True) != whole
-
-
-def test_a_report_counts_what_is_there(tmp_path):
-    report = corpus_report(folder.read(folder.miniature(tmp_path / "voices"), r"(s\d)_"))
-
-    assert report == {
-        "corpus": "voices",
-        "clips": 8,
-        "hours": round(8 * 0.25 / 3600, 4),
-        "speakers": 2,
-        "classes": {"joy": 4, "sadness": 4},
-        "per_speaker": {"s1": 4, "s2": 4},
-        "sample_rates": {"16000": 8},
-        "seconds": {"shortest": 0.25, "median": 0.25, "longest": 0.25},
-        "skipped": [],
-        "duplicates": [],
-        "conflicts": [],
-    }
-
-
-def test_a_report_finds_faults_duplicates_and_clips_with_two_labels(tmp_path):
-    root = folder.miniature(tmp_path)
-    shutil.copy(root / "joy/s1_1.wav", root / "joy/copy.wav")
-    shutil.copy(root / "joy/s2_1.wav", root / "sadness/other.wav")
-    (root / "joy/broken.wav").write_text("no sound")
-    (root / "notes.txt").touch()
-
-    report = corpus_report(folder.read(root))
-
-    assert report["clips"] == 10
-    assert [left["path"] for left in report["skipped"]] == ["notes.txt", "joy/broken.wav"]
-    assert report["duplicates"] == [["joy/copy.wav", "joy/s1_1.wav"], ["joy/s2_1.wav", "sadness/other.wav"]]
-    assert report["conflicts"] == [{"joy/s2_1.wav": "joy", "sadness/other.wav": "sadness"}]

@@ -39,7 +39,8 @@ def test_every_command_and_option_in_a_document_exists(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
 def test_every_option_that_a_document_mentions_is_an_option_of_some_command(document: Path) -> None:
-    every = set().union(*(options_of([name]) for name in COMMANDS if not hasattr(COMMANDS[name], "commands")))
+    groups = [(name, getattr(command, "commands", {None: command})) for name, command in COMMANDS.items()]
+    every = set().union(*(options_of([name, inner or ""]) for name, inners in groups for inner in inners))
     mentioned = set(re.findall(r"`(--[a-z-]+)", document.read_text()))
 
     assert mentioned <= every

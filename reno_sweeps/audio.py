@@ -139,11 +139,12 @@ def _kept(file: Path, kind: str) -> float:
 
 
 def _refuse_cut_ogg(file: Path) -> None:
-    """Refuse an Ogg file whose last page is not marked as the last of its stream (RFC 3533, section 6)."""
+    """Refuse an Ogg file whose last page is cut, or not marked as the last of its stream (RFC 3533, section 6)."""
     with file.open("rb") as stream:
         stream.seek(-min(1 << 17, file.stat().st_size), 2)  # a page is at most 64 kB
         _, _, page = stream.read().rpartition(b"OggS")
-    if len(page) < 2 or not page[1] & 4:
+    segments = page[23 : 23 + page[22]] if len(page) > 22 else b""
+    if not segments or not page[1] & 4 or len(page) < 23 + len(segments) + sum(segments):
         raise AudioError(f"{file}: truncated, its stream has no end")
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from reno_sweeps.folds import Folds, make_splits, refit_split
@@ -210,6 +210,114 @@ def test_a_class_that_a_part_lacks_is_said():
     messages = make_splits(dataclasses.replace(corpus, clips=rare), Protocol("given")).messages
 
     assert "class 'joy' is absent from the test part of fold 3" in messages
+
+
+def jnv_shaped() -> Corpus:
+    """Four speakers, six emotions, 18 takes of each: 432 clips."""
+    emotions = ("angry", "disgust", "fear", "happy", "sad", "surprise")
+    return toy(4, 18, emotions)
+
+
+def asvp_shaped(seed: int = 0, people: int = 129, classes: int = 13) -> Corpus:
+    """Speakers of 1 to about 300 clips, classes of 77 to about 1,200, most speakers without most of the rare ones."""
+    dice = random.Random(seed)
+    weights = [1.25**-c for c in range(classes)]
+    clips = [
+        Clip(f"{s:03}_{take:03}.wav", f"c{label:02}", f"s{s:03}")
+        for s in range(people)
+        for take, label in enumerate(
+            dice.choices(range(classes), weights, k=1 + int(58 * dice.paretovariate(1.6)) % 300)
+        )
+    ]
+    rare = [Clip(f"rare_{n}.wav", f"c{classes:02}", f"s{dice.randrange(people):03}") for n in range(77)]
+    return corpus_of(*clips, *rare)
+
+
+def uttering(corpus: Corpus) -> dict[str, set[str | None]]:
+    """Who utters each class."""
+    return {label: {c.speaker for c in corpus.clips if c.label == label} for label in corpus.classes}
+
+
+def test_four_speakers_have_four_folds_of_one_speaker_each():
+    corpus, protocol = jnv_shaped(), Protocol("speaker", n_folds=4)
+
+    made = make_splits(corpus, protocol)
+
+    check_laws(corpus, made, protocol)
+    assert are_apart(corpus, made)
+    for split in made.splits:
+        assert [len(speakers(corpus, part)) for part in (split.train, split.validation, split.test)] == [2, 1, 1]
+    assert made.messages == ()
+
+
+def test_repeats_of_four_folds_of_four_speakers_are_said_to_be_the_same():
+    messages = make_splits(jnv_shaped(), Protocol("speaker", n_folds=4, repeats=3)).messages
+
+    assert "repeats: 3, but only 1 of them differ in their test folds" in messages
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_unequal_speakers_still_give_even_folds_with_every_class(seed):
+    corpus, protocol = asvp_shaped(seed), Protocol("speaker", seed=seed)
+
+    made = make_splits(corpus, protocol)
+
+    check_laws(corpus, made, protocol)
+    assert are_apart(corpus, made)
+    assert made.messages == ()  # no class is absent from any part
+    for split in made.splits:
+        assert len(split.test) == pytest.approx(len(corpus.clips) / 5, rel=0.05)
+        counts = Counter(corpus.clips[row].label for row in split.test)
+        for label, whole in Counter(clip.label for clip in corpus.clips).items():
+            assert 0.1 <= counts[label] / whole <= 0.35
+
+
+def test_another_seed_deals_unequal_speakers_otherwise():
+    """scikit-learn's StratifiedGroupKFold deals them the same way whatever its seed."""
+    corpus = asvp_shaped()
+    tests = [{s.test for s in make_splits(corpus, Protocol("speaker", seed=seed)).splits} for seed in (0, 1)]
+    repeats = make_splits(corpus, Protocol("speaker", repeats=2))
+
+    assert tests[0].isdisjoint(tests[1])
+    assert {s.test for s in repeats.splits[:5]}.isdisjoint({s.test for s in repeats.splits[5:]})
+    assert repeats.messages == ()
+
+
+@given(data=st.data(), people=st.integers(6, 30), n_folds=st.integers(2, 5), seed=st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_a_class_is_absent_from_a_test_fold_only_where_it_is_said(data, people, n_folds, seed):
+    """Speakers of any size, any of whom may lack any class."""
+    counts = data.draw(st.lists(st.lists(st.integers(0, 6), min_size=3, max_size=3), min_size=people, max_size=people))
+    clips = [
+        Clip(f"{s:02}_{label}_{take}.wav", label, f"s{s:02}")
+        for s, row in enumerate(counts)
+        for label, number in zip(LABELS, row, strict=True)
+        for take in range(number)
+    ]
+    assume(clips)
+    corpus, protocol = corpus_of(*clips), Protocol("speaker", n_folds, seed=seed)
+    try:
+        made = make_splits(corpus, protocol)
+    except UserError:
+        assume(False)
+
+    check_laws(corpus, made, protocol)
+    assert are_apart(corpus, made)
+    for fold, split in enumerate(made.splits):
+        for label in set(corpus.classes) - {corpus.clips[row].label for row in split.test}:
+            (line,) = [m for m in made.messages if m.startswith(f"class {label!r} is absent from the test part")]
+            assert str(fold) in line.rpartition("fold ")[2].split(", ")
+            assert len(uttering(corpus)[label]) < 2 * n_folds  # with speakers enough none is absent
+
+
+@pytest.mark.parametrize("n_folds", [3, 5])
+def test_a_class_that_just_enough_speakers_utter_is_in_every_fold(n_folds):
+    corpus = toy(speakers=20)
+    clips = [c for c in corpus.clips if c.label != "joy" or int(c.speaker[1:]) < n_folds]
+
+    made = make_splits(corpus_of(*clips), Protocol("speaker", n_folds))
+
+    assert not any("absent from the test part" in message for message in made.messages)
 
 
 def test_three_speakers_are_enough_for_three_speaker_independent_folds():

@@ -169,16 +169,6 @@ def _keyed(facts: Mapping[str, str]) -> list[str]:
 # --- what other commands find --------------------------------------------------------------------------------
 
 
-def _corpus(found: Mapping[str, Any]) -> list[str]:
-    """`corpus check`: counts first, faults last, because the eye rests at the end."""
-    counts = {key: value for key, value in found.items() if key not in {"skipped", "duplicates", "conflicts"}}
-    lines = indented({**counts, "corpus": _clips(found)})
-    for fault, title in (("skipped", "left out"), ("duplicates", "the same sound"), ("conflicts", "two labels")):
-        rows = found[fault] if fault == "skipped" else [_cell(row) for row in found[fault]]
-        lines += ["", f"{title}: {len(rows) or 'none'}", *(listed(rows, "  ") if rows else [])]
-    return lines
-
-
 def _space(found: Mapping[str, Any]) -> list[str]:
     """`space check`: every field, then the cost."""
     rows = [{**row, "searched": "searched" if row["searched"] else ""} for row in found["fields"]]
@@ -218,7 +208,6 @@ def _registered(found: Mapping[str, Any]) -> list[str]:
 
 _SHAPES = (
     ({"sweep", "trials", "best", "baselines"}, _sweep),
-    ({"corpus", "classes", "duplicates", "conflicts", "skipped"}, _corpus),
     ({"space", "fields", "cost"}, _space),
     ({"sweep", "corpus", "cost"}, _dry_run),
     ({"checks"}, _checks),

@@ -106,35 +106,6 @@ def test_a_file_name_that_is_no_text_can_be_printed() -> None:
     spell({"path": "laugh\udcff.wav"}).encode()
 
 
-def test_a_corpus_report_ends_with_its_faults() -> None:
-    report = {
-        "corpus": "mine",
-        "clips": 3,
-        "classes": {"joy": 2, "pain": 1},
-        "per_speaker": {},
-        "skipped": [{"path": "broken.wav", "why": "no samples"}],
-        "duplicates": [["a.wav", "b.wav"]],
-        "conflicts": [{"a.wav": "joy", "b.wav": "pain"}],
-    }
-    lines = spell(report).splitlines()
-
-    assert lines[:2] == ["corpus       mine", "clips        3"]
-    assert lines[-2:] == ["two labels: 1", "  a.wav: joy, b.wav: pain"]
-    assert "left out: 1" in lines
-    assert "  broken.wav  no samples" in lines
-    assert "  a.wav, b.wav" in lines
-
-
-def test_a_clean_corpus_says_none() -> None:
-    report = {"corpus": "mine", "classes": {}, "skipped": [], "duplicates": [], "conflicts": []}
-
-    assert [line for line in spell(report).splitlines() if "none" in line] == [
-        "left out: none",
-        "the same sound: none",
-        "two labels: none",
-    ]
-
-
 def test_a_space_is_a_table_and_its_cost() -> None:
     field = {"name": "training.lr", "here": "0.001", "searched": True}
     text = spell({"space": "tiny", "fields": [field], "cost": {"trainings": 10, "remarks": ["wilcoxon saves little"]}})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import triton
 import triton.language as tl
@@ -18,8 +18,8 @@ CHANNELS = 32  # of one program: one warp, a channel a lane, its states in the l
 _LOG2E = tl.constexpr(LOG2E)
 
 
-@triton.jit  # type: ignore[untyped-decorator]  # triton ships no types
-def _softplus(x: Any) -> Any:
+@triton.jit
+def _softplus(x):  # type: ignore[no-untyped-def]  # a kernel's annotations would be compiled
     """ln(1 + e^x) = max(x, 0) + 2 artanh(s), s = w / (2 + w), w = e^-|x|: no digit is lost where Δ is small."""
     w = tl.exp2(-tl.abs(x) * _LOG2E)
     s = w / (2.0 + w)  # at most 1/3
@@ -28,12 +28,12 @@ def _softplus(x: Any) -> Any:
     return tl.maximum(x, 0.0) + 2.0 * s * series
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _scan(  # type: ignore[no-untyped-def]  # a kernel's arguments are pointers and numbers
     u, v, bias, rates, b, c, skip, z, y,  # pointers
-    tokens, chunks, channels, states,  # sizes
+    chunks, channels, states,  # sizes
     u_row, v_row, b_row, c_row, z_row,  # numbers from one row to the next
-    CHANNELS: tl.constexpr, STATES: tl.constexpr,  # noqa: N803  # compiled in; STATES is a power of two
+    TOKENS: tl.constexpr, CHANNELS: tl.constexpr, STATES: tl.constexpr,  # noqa: N803  # compiled in; STATES: 2^k
 ) -> None:  # fmt: skip
     """One chunk's scan over `CHANNELS` of its channels."""
     chunk = tl.program_id(0)
@@ -45,7 +45,7 @@ def _scan(  # type: ignore[no-untyped-def]  # a kernel's arguments are pointers 
     shift = tl.load(bias + e, mask=here, other=0.0)
     through = tl.load(skip + e, mask=here, other=0.0)
     state = tl.zeros((STATES, CHANNELS), dtype=tl.float32)
-    for token in range(tokens):
+    for token in range(TOKENS):
         row = (token * chunks + chunk).to(tl.int64)
         heard = tl.load(u + row * u_row + e, mask=here, other=0.0).to(tl.float32)
         raw = tl.load(v + row * v_row + e, mask=here, other=0.0).to(tl.float32)
@@ -69,11 +69,11 @@ def fused(given: Scanned) -> Tensor:
     u, v, b, c, z = wide
     y = torch.empty(tokens, chunks, channels, device=u.device, dtype=torch.float32)
     states = given.rates.shape[0]
-    with torch.cuda.device_of(u):  # Triton launches on the current device
+    with torch.cuda.device_of(u):  # type: ignore[no-untyped-call]  # Triton launches on the current device
         _scan[chunks, triton.cdiv(channels, CHANNELS)](
             u, v, given.bias, given.rates, b, c, given.skip, z, y,
-            tokens, chunks, channels, states, *(x.stride(1) for x in wide),
-            CHANNELS=CHANNELS, STATES=triton.next_power_of_2(states), num_warps=1,
+            chunks, channels, states, *(x.stride(1) for x in wide),
+            TOKENS=tokens, CHANNELS=CHANNELS, STATES=triton.next_power_of_2(states), num_warps=1,
         )  # fmt: skip
     return y
 

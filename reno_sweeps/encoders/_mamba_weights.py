@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reno_sweeps.encoders._mamba_archive import Source, opened
 from reno_sweeps.encoders._mamba_pickle import Refused
-from reno_sweeps.encoders._mamba_sizes import DEPTH, WIDTHS, count, needed, size_of, unused
+from reno_sweeps.encoders._mamba_sizes import DEPTH, WIDTHS, needed, size_of, unused
 from reno_sweeps.files import replacing
 from reno_sweeps.records import UserError
 
@@ -78,35 +79,39 @@ def read(name: str, file: Path, depth: int | None) -> Weights:
 def convert(name: str, source: Path, target: Path) -> dict[str, Any]:
     """Write `target`/model.safetensors from an official checkpoint; plain facts of it, hashes included.
 
-    What pretraining needed on top is dropped. A file of other weights is never overwritten.
+    What pretraining needed on top is dropped. The same source gives the same bytes on every machine. A file of other
+    weights is never overwritten.
     """
-    import numpy as np
-    from safetensors.numpy import save
-
     file = locate(name, source)
     weights = load(name, file)
-    said = {
-        "format": "pt",
-        "encoder": name,
-        "weights": weights.digest,
-        "source": file.name,
-        "source_sha256": _sha256(file),
-    }
+    said = {"encoder": name, "weights": weights.digest, "source": file.name, "source_sha256": _sha256(file)}
     safe = target / SAFE_NAME
-    if not safe.exists() or digest(name, safe) != weights.digest:
-        if safe.exists():
-            raise UserError(f"{safe} holds other weights\ngive another folder, or remove that file")
-        content = save({key: np.ascontiguousarray(array) for key, array in weights.arrays.items()}, metadata=said)
+    if not safe.exists():
         with replacing(safe) as temporary:
-            temporary.write_bytes(content)
-    parameters = sum(array.size for array in weights.arrays.values())
-    facts = {key: value for key, value in said.items() if key != "format"}
-    return facts | {
+            _write(temporary, weights.arrays, {"format": "pt", **said})
+    elif digest(name, safe) != weights.digest:
+        raise UserError(f"{safe} holds other weights\ngive another folder, or remove that file")
+    return said | {
         "file": str(safe),
         "sha256": _sha256(safe),
-        "parameters": parameters,
+        "parameters": sum(array.size for array in weights.arrays.values()),
         "bytes": safe.stat().st_size,
     }
+
+
+def _write(file: Path, arrays: Mapping[str, NDArray[np.float32]], metadata: Mapping[str, str]) -> None:
+    """Arrays as safetensors: by key, float32; its own writer puts the metadata in another order every time."""
+    listed: dict[str, Any] = {"__metadata__": dict(metadata)}
+    end = 0
+    for key, array in sorted(arrays.items()):
+        begin, end = end, end + array.nbytes
+        listed[key] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [begin, end]}
+    header = json.dumps(listed, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # so that the numbers are aligned
+    with file.open("wb") as stream:
+        stream.write(len(header).to_bytes(8, "little") + header)
+        for _, array in sorted(arrays.items()):
+            stream.write(array.tobytes())
 
 
 def _tensors(name: str, file: Path, depth: int | None = DEPTH) -> Iterator[tuple[str, tuple[int, ...], bytes]]:
@@ -182,8 +187,3 @@ def _nothing(name: str, folder: Path) -> Path:
     runs = sorted(run.parent.name for run in folder.glob("*/checkpoints"))
     hint = f"; it holds the runs {', '.join(runs[:3])}: give one of them" if runs else ""
     raise UserError(f"encoder {name}: no weights in {folder}{hint}\n{GIVE}")
-
-
-def parameters(name: str) -> int:
-    """Numbers of a whole model, what pretraining needed included: the published count and `pos_embed`."""
-    return count(needed(WIDTHS[name])) + count(unused(WIDTHS[name]))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["PREFIX", "ROWS", "VERSION", "AudioMamba", "at_hand", "convert", "facts", "fetch", "load"]
 PREFIX = None  # its ids are the rows'; options stand behind '@'
 VERSION = "1"  # raise it when a clip's vector changes: it is part of the cache's address
-AT_ONCE = {"cpu": 4, "cuda": 64}  # chunks in one pass: measured on a CPU; a GPU's share of a base model is then 3 GB
+AT_ONCE = {"cpu": 8, "cuda": 64}  # chunks in one pass: measured on a CPU; a GPU's share of a base model is then 3 GB
 
 
 def facts(name: str, weights: str | None = None, download: bool = False) -> dict[str, Any]:

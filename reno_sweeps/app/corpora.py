@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,9 @@ from reno_sweeps.records import Corpus, Protocol, Split, UserError
 if TYPE_CHECKING:
     from reno_sweeps.corpora._leaks import Leak
     from reno_sweeps.corpora._report import Findings
+
+
+PROGRESS_EVERY = 2.0  # seconds
 
 
 def known() -> list[dict[str, Any]]:
@@ -28,14 +33,13 @@ def check(
 
     `protocol`: folds, n_folds and seed, None where not given, of the folds in which leaks are looked for.
     """
-    from reno_sweeps.app.progress import clips_said
     from reno_sweeps.config import settings
     from reno_sweeps.corpora import _report, prepare
 
     asked = _protocol(protocol)
     opened = opening.find_corpus(corpus, str(root) if root else None, settings.gather(options))
     prepare(opened)
-    found = _report.examine(opened, None if quiet else clips_said())
+    found = _report.examine(opened, None if quiet else _progress())
     folds, splits, impossible = _folds(found.corpus, asked)
     leaks = _leaks(found, splits, folds["kind"])
     return {
@@ -52,6 +56,19 @@ def spelled(found: Mapping[str, Any]) -> str:
     from reno_sweeps.reports import corpus_text
 
     return "\n".join(corpus_text.lines(found)) + "\n"
+
+
+def _progress() -> Callable[[int, int, str], None]:
+    """Says on stderr how far it is, at most every two seconds, and where it ends."""
+    last = time.monotonic()
+
+    def say(done: int, total: int, what: str) -> None:
+        nonlocal last
+        if done == total or time.monotonic() - last > PROGRESS_EVERY:
+            last = time.monotonic()
+            print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)  # noqa: T201  # progress
+
+    return say
 
 
 def _protocol(given: Mapping[str, Any]) -> Protocol:

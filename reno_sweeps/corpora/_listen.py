@@ -52,7 +52,7 @@ def listen(corpus: Corpus, progress: Progress | None = None) -> tuple[dict[Clip,
             else:
                 broken.append(Skipped(clip.path, found))
             if progress:
-                progress(done, len(corpus.clips), "listening")
+                progress(done, len(corpus.clips), "listening to clips")
     return sounds, broken
 
 

@@ -88,7 +88,12 @@ def near_duplicates(
     chosen = [sketched for sketched in sketches if sketched is not None]
     pairs = list(_alike(chosen, progress))
     with ThreadPoolExecutor(workers) as pool:
-        found = list(pool.map(lambda pair: similarity(chosen[pair[0]], chosen[pair[1]]), pairs))
+        heard = pool.map(lambda pair: similarity(chosen[pair[0]], chosen[pair[1]]), pairs)
+        found = []
+        for done, alike in enumerate(heard, start=1):
+            found.append(alike)
+            if progress and (done % BLOCK == 0 or done == len(pairs)):
+                progress(done, len(pairs), "comparing pairs that look alike")
     near = [(rows[i], rows[j], round(s, 4)) for (i, j), s in zip(pairs, found, strict=True) if s >= SIMILAR]
     return sorted(near, key=lambda pair: (-pair[2], *pair[:2]))
 
@@ -108,7 +113,7 @@ def _alike(sketches: Sequence[Sketch], progress: Callable[[int, int, str], None]
             near = near[np.argsort(-later[near], kind="stable")[:NEIGHBOURS]]
             yield from zip(itertools.repeat(start + row), (near + start + row + 1).tolist(), strict=False)
         if progress:
-            progress(min(start + BLOCK, len(grids)), len(grids), "comparing")
+            progress(min(start + BLOCK, len(grids)), len(grids), "comparing clips")
 
 
 def _middle(heard: NDArray[np.float32]) -> int:

@@ -13,7 +13,7 @@ SHOWN = 10  # rows of a list; --json has them all
 
 def lines(found: Mapping[str, Any]) -> list[str]:
     """The report, a line each; paths and labels come from others and are spelled so that a terminal prints them."""
-    said = [*_figures(found), "", *_classes(found)]
+    said = [*_figures(found), "", *_classes(found), *_left_out(found["left_out"])]
     for title, rows in _lists(found):
         said += ["", *_listed(title, rows)]
     for title in ("deviations", "warnings", "faults"):
@@ -77,15 +77,19 @@ def _classes(found: Mapping[str, Any]) -> list[str]:
     return listed(rows)
 
 
+def _left_out(left_out: Mapping[str, int]) -> list[str]:
+    """Files that are by definition no part of the corpus, by reason."""
+    rows = [f"  {number} × {spell(reason)}" for reason, number in left_out.items()]
+    return ["", f"no part of the corpus: {sum(left_out.values())} files", *rows] if rows else []
+
+
 def _lists(found: Mapping[str, Any]) -> list[tuple[str, Sequence[str]]]:
     """What is listed with its title; what is empty and no news is not."""
     why = [f"{number} × {spell(reason)}" for reason, number in found["skipped_why"].items()]
     skipped = [f"{spell(left['path'])}: {spell(left['why'])}" for left in found["skipped"]]
-    left_out = [f"{number} × {spell(reason)}" for reason, number in found["left_out"].items()]
     same = [" = ".join(map(spell, group)) for group in found["duplicates"]]
     near = [f"{alike:.3f}  {spell(one)} ~ {spell(two)}" for one, two, alike in found["near_duplicates"]]
     lists = {
-        "no part of the corpus": left_out,
         "skipped, by reason": why if len(skipped) > SHOWN else (),
         "skipped": skipped,
         "the same sound": same,

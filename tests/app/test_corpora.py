@@ -197,3 +197,11 @@ def test_the_command_prints_json_and_its_exit_code_follows_the_faults(tmp_path, 
         "  1 of 40 recordings cannot be decoded: a/s0_joy_0.wav (not readable as audio (Format not recognised))",
     ]
     assert err == ""
+
+
+def test_progress_is_on_stderr_alone(tmp_path, capsys):
+    corpora.check(str(table(tmp_path / "mine", spoken(5))), None, NOTHING, {})
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert {"listening to clips: 20/20", "comparing clips: 20/20"} <= set(err.splitlines())

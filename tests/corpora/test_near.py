@@ -85,6 +85,24 @@ def test_a_long_clip_is_known_by_its_loudest_seconds():
     assert found(long, voice(30), coded(np.concatenate([silence(777), long]), "MP3")) == [(0, 2)]
 
 
+@pytest.mark.parametrize("shift", range(1, 9))
+def test_a_shift_between_two_samples_of_the_waveform_is_no_difference(shift):
+    """Breath is bright: half a sample beside, at 4 kHz, its correlation would be halved."""
+    breath = np.random.default_rng(0).uniform(-0.3, 0.3, 16_000).astype(np.float32)
+
+    assert similarity(sketch(breath), sketch(np.concatenate([silence(shift), breath]))) > 0.95
+
+
+def test_noise_neither_fills_the_grid_nor_moves_the_middle_of_the_loudness():
+    """A whistle of a second at the end of twenty, in noise at 15 dB."""
+    whistle = (0.3 * np.sin(2 * np.pi * np.cumsum(np.linspace(500, 2_500, 16_000)) / audio.RATE)).astype(np.float32)
+    late = np.concatenate([silence(19 * 16_000), whistle])
+
+    alike = float(sketch(late).grid @ sketch(noisy(late, 15)).grid)
+
+    assert alike > 0.9
+
+
 def test_silence_and_clicks_are_near_to_nothing():
     quiet = 1e-4 * voice(1)
     click = voice(2, seconds=0.05)

@@ -23,13 +23,14 @@ def memory(samples: int, heads: int) -> float:
 def groups(lengths: Sequence[int], bound: int, heads: int, *, mixed: bool) -> Iterator[list[int]]:
     """The indices of `lengths` (samples), shortest first, in groups of one pass each.
 
-    A group holds at least one clip, and no more than `bound` bytes allow; unless `mixed`, all are of one length. Where
-    lengths are mixed, sorting keeps the padding small.
+    A group holds at least one clip, and no more than `bound` bytes allow; unless `mixed`, all are of one length. Mixed
+    clips are at most a second long, or twice the shortest, so that at most half of what is heard is padding.
     """
     group: list[int] = []
     for index in sorted(range(len(lengths)), key=lengths.__getitem__):
         fits = (len(group) + 1) * memory(lengths[index], heads) <= bound
-        alike = not group or mixed or lengths[group[0]] == lengths[index]
+        shortest = lengths[group[0]] if group else lengths[index]
+        alike = lengths[index] <= max(2 * shortest, RATE) if mixed else lengths[index] == shortest
         if group and not (fits and alike):
             yield group
             group = []

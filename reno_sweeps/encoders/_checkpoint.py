@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,15 +42,22 @@ class Checkpoint:
 def inspect(name: str, asked: Asked, folder: Path) -> Checkpoint:
     """The checkpoint in `folder`; a UserError where it is none that hears speech, or lacks what was asked."""
     config = _config(name, folder)
-    layers = int(config["num_hidden_layers"])
-    if asked.layer is not None and asked.layer > layers:
-        raise UserError(f"encoder {name}: no layer {asked.layer}; on offer: @layer=0 to @layer={layers}, the last")
+    try:
+        found = _read(name, asked, folder, config)
+    except (TypeError, ValueError, OverflowError) as fault:
+        raise UserError(f"encoder {name}: {folder}/config.json has a setting that cannot be read ({fault})") from fault
     if said := _safetensors.fault(folder):
         raise UserError(
             f"encoder {name}: {said}\n"
             "get the checkpoint again; one with a .bin file is converted by: reno-sweep encoders convert ID DIR -o DIR"
         )
-    featured = config.get("model_type") in FEATURED
+    return found
+
+
+def _read(name: str, asked: Asked, folder: Path, config: Mapping[str, Any]) -> Checkpoint:
+    layers, featured = int(config["num_hidden_layers"]), config["model_type"] in FEATURED
+    if asked.layer is not None and asked.layer > layers:
+        raise UserError(f"encoder {name}: no layer {asked.layer}; on offer: @layer=0 to @layer={layers}, the last")
     prepared = _preparation(name, folder)
     return Checkpoint(
         folder,
@@ -64,7 +72,7 @@ def inspect(name: str, asked: Asked, folder: Path) -> Checkpoint:
     )
 
 
-def _masked(config: dict[str, Any]) -> bool:
+def _masked(config: Mapping[str, Any]) -> bool:
     """Whether padding leaks nowhere: a batch norm lifts padded zeros, an adapter strides over the clip's end."""
     if config["model_type"] not in MASKED or config.get("add_adapter") or config.get("conv_pos_batch_norm"):
         return False
@@ -127,12 +135,12 @@ def _features(name: str, asked: Asked, said: dict[str, Any]) -> str:
     return digest(said)
 
 
-def _dim(config: dict[str, Any], layer: int | None) -> int:
+def _dim(config: Mapping[str, Any], layer: int | None) -> int:
     adapted = config.get("add_adapter") and layer is None  # an adapter sits behind the last layer only
     return int(config.get("output_hidden_size") or config["hidden_size"]) if adapted else int(config["hidden_size"])
 
 
-def _shortest(config: dict[str, Any]) -> int:
+def _shortest(config: Mapping[str, Any]) -> int:
     """Samples that give one frame; SEW squeezes several frames into one before its layers."""
     samples = int(config.get("squeeze_factor", 1))
     for kernel, stride in zip(reversed(config["conv_kernel"]), reversed(config["conv_stride"]), strict=True):

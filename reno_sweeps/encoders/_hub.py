@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from reno_sweeps.encoders import _safetensors
@@ -23,8 +26,8 @@ def hub_folder(name: str, hub_id: str, download: bool) -> Path:
         return fetch(name, hub_id)
     found = "are only in part on" if folder and any(folder.glob("*.safetensors")) else "are not on"
     raise UserError(
-        f"encoder {name}: the weights of {hub_id} {found} this machine; nothing is downloaded unless asked: "
-        f"add --download, or\n    reno-sweep encoders fetch {name}\n"
+        f"encoder {name}: the weights of {hub_id} {found} this machine\n"
+        f"get them: reno-sweep encoders fetch {name} (or add --download: nothing is downloaded unless asked)\n"
         f"or give a folder with config.json and model.safetensors: --weights {name}=DIR"
     )
 
@@ -52,13 +55,15 @@ def fetch(name: str, hub_id: str) -> Path:
     from reno_sweeps.encoders._convert import legacy
 
     try:
-        folder = Path(snapshot_download(hub_id, allow_patterns=SMALL + SAFE))
-        if not any(folder.glob("*.safetensors")):
-            snapshot_download(hub_id, allow_patterns=[LEGACY])
+        with _unheard():
+            folder = Path(snapshot_download(hub_id, allow_patterns=SMALL + SAFE))
+            if not any(folder.glob("*.safetensors")):
+                snapshot_download(hub_id, allow_patterns=[LEGACY])
     except (HTTPError, OSError, ValueError, RuntimeError) as fault:
+        reason, advice = _reason(hub_id, fault)
         raise UserError(
-            f"encoder {name}: {hub_id} could not be downloaded ({_reason(hub_id, fault)})\n"
-            f"what has arrived is kept; try again, or give a folder: --weights {name}=DIR"
+            f"encoder {name}: {hub_id} could not be downloaded: {reason}\n{advice}, "
+            f"or give a folder: --weights {name}=DIR"
         ) from fault
     if not any(folder.glob("*.safetensors")):
         legacy(folder / LEGACY, folder / "model.safetensors")
@@ -67,22 +72,38 @@ def fetch(name: str, hub_id: str) -> Path:
     return folder
 
 
-def _reason(hub_id: str, fault: Exception) -> str:
-    """What stopped a download, in half a sentence."""
+def _reason(hub_id: str, fault: Exception) -> tuple[str, str]:
+    """What stopped a download, and what to do."""
     from huggingface_hub import constants, errors
 
-    if isinstance(fault, errors.OfflineModeIsEnabled) or constants.HF_HUB_OFFLINE:
-        return "HF_HUB_OFFLINE is set: unset it"
-    if isinstance(fault, errors.GatedRepoError):
-        page = f"{constants.ENDPOINT}/{hub_id}"
-        return f"its owners grant access one by one: ask at {page}, then set HF_TOKEN"
-    if isinstance(fault, errors.RepositoryNotFoundError):
-        return f"{constants.ENDPOINT} has no such model, or it is private"
-    if isinstance(fault, OSError) and fault.errno == errno.ENOSPC:
-        return "the disk is full"
-    if isinstance(fault, errors.LocalEntryNotFoundError) or not isinstance(fault, OSError | ValueError):
-        return f"{constants.ENDPOINT} cannot be reached, or broke off"
-    return str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
+    hub, place = constants.ENDPOINT, constants.HF_HUB_CACHE
+    offline = isinstance(fault, errors.OfflineModeIsEnabled) or constants.HF_HUB_OFFLINE
+    full = isinstance(fault, OSError) and fault.errno == errno.ENOSPC
+    broken = isinstance(fault, errors.LocalEntryNotFoundError) or not isinstance(fault, OSError | ValueError)
+    known = (
+        (isinstance(fault, errors.HFValidationError), "neither a folder nor a hub id (owner/name)", "check the name"),
+        (offline, "HF_HUB_OFFLINE is set", "unset it"),
+        (isinstance(fault, errors.GatedRepoError), "its owners grant access", f"ask at {hub}/{hub_id}, set HF_TOKEN"),
+        (isinstance(fault, errors.RepositoryNotFoundError), f"{hub} has no such model", "check the name"),
+        (full, "the disk is full", f"make room below {place} (or set HF_HOME) and try again"),
+        (broken, f"{hub} cannot be reached, or broke off", "what has arrived is kept: try again"),
+    )
+    said = str(fault).strip().splitlines()
+    other = (said[0] if said else type(fault).__name__, "try again")
+    return next(((reason, advice) for holds, reason, advice in known if holds), other)
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """Without a line for every attempt to resume: what is final is an error, and said once."""
+    from huggingface_hub.utils import logging as words
+
+    level = words.get_verbosity()
+    words.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        words.set_verbosity(level)
 
 
 def weights_digest(folder: Path) -> str:

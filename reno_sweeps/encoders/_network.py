@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,28 @@ def frozen(name: str, folder: Path, precision: str) -> Any:
                 trust_remote_code=False,
                 dtype=getattr(torch, precision),
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are refused below, by name
             )
     except (OSError, ValueError, RuntimeError, SafetensorError) as fault:
         raise UserError(f"encoder {name}: {folder} cannot be loaded ({str(fault).strip().splitlines()[0]})") from fault
-    missing = sorted(key for key in loading["missing_keys"] if not key.endswith("masked_spec_embed"))
-    if missing:  # they would be drawn at random
-        raise UserError(f"encoder {name}: {folder} lacks {len(missing)} weights of the model, the first: {missing[0]}")
+    _refuse_others(name, folder, loading)
     return model.eval().requires_grad_(False)
+
+
+def _refuse_others(name: str, folder: Path, loading: Mapping[str, Any]) -> None:
+    """Refuse weights that are not those of the model that config.json describes: transformers would draw the rest."""
+    if loading["mismatched_keys"]:
+        key, found, said = min(loading["mismatched_keys"])
+        raise UserError(
+            f"encoder {name}: {folder} holds weights of another size than its config.json says\n"
+            f"the first: {key} is {list(found)}, a model of that configuration has {list(said)}"
+        )
+    missing = sorted(key for key in loading["missing_keys"] if not key.endswith("masked_spec_embed"))
+    if missing:
+        raise UserError(f"encoder {name}: {folder} lacks {len(missing)} weights of the model, the first: {missing[0]}")
+    more = sorted(key for key in loading["unexpected_keys"] if "encoder.layers." in key)
+    if more:
+        raise UserError(f"encoder {name}: {folder} holds more layers than its config.json says, the first: {more[0]}")
 
 
 @contextlib.contextmanager

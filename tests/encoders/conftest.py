@@ -30,6 +30,7 @@ def save_checkpoint(folder: Path, kind: str = "WavLM", normalize: bool | None = 
 
     torch.manual_seed(0)
     model = getattr(transformers, f"{kind}Model")(getattr(transformers, f"{kind}Config")(**{**TINY, **config}))
+    unsettle(model)
     model.save_pretrained(folder)
     if normalize is not None:
         said = {
@@ -39,6 +40,15 @@ def save_checkpoint(folder: Path, kind: str = "WavLM", normalize: bool | None = 
         }
         (folder / "preprocessor_config.json").write_text(json.dumps(said))
     return folder
+
+
+def unsettle(model: Any) -> None:
+    """Noise in every weight and statistic: biases and means of zero would hide where padding leaks."""
+    import torch
+
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if tensor.is_floating_point() and "weight_g" not in name and "original0" not in name:
+            tensor.data += 0.05 * torch.rand_like(tensor)
 
 
 @pytest.fixture(scope="session", name="save_checkpoint")
@@ -83,6 +93,8 @@ def _save_featured(folder: Path, model: Any, config: Any, extractor: Any) -> Pat
     import torch
 
     torch.manual_seed(0)
-    model(config).save_pretrained(folder)
+    made = model(config)
+    unsettle(made)
+    made.save_pretrained(folder)
     extractor().save_pretrained(folder)
     return folder

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from reno_sweeps.encoders import encoder_facts, list_encoders, load_encoder
+from reno_sweeps.encoders import convert_encoder, encoder_facts, fetch_encoder, list_encoders, load_encoder
 from reno_sweeps.records import UserError
 
 COMPUTED = [row["id"] for row in list_encoders() if row["source"] == "computed"]
+MADE = ["wavlm", "whisper", "bert"]  # fixtures: folders of small random checkpoints
 ADDRESS = {"encoder", "weights", "layer", "pooling", "precision", "normalize", "code"}
 
 
-@pytest.fixture(scope="module", params=[*COMPUTED, "wavlm", "whisper", "bert"])
+@pytest.fixture(scope="module", params=[*COMPUTED, *MADE])
 def encoder(request):
     known = request.param in COMPUTED
     return load_encoder(request.param if known else f"hf:{request.getfixturevalue(request.param)}")
@@ -24,7 +26,7 @@ def encoder(request):
 @pytest.fixture(scope="module")
 def clips() -> list[np.ndarray]:
     dice = np.random.default_rng(0)
-    lengths = [9_000, 16_000, 300, 9_000, 4_321, 16_000, 16_000, 1]
+    lengths = [9_000, 16_000, 160, 9_000, 4_321, 16_000, 16_000, 1]  # 160: 10 ms
     return [(0.1 * dice.standard_normal(n)).astype(np.float32) for n in lengths]
 
 
@@ -49,8 +51,19 @@ def test_a_clip_alone_has_the_vector_that_it_has_in_any_batch(encoder, clips):
     np.testing.assert_array_equal(together, turned)
 
 
-def test_silence_has_a_finite_vector(encoder):
-    assert np.isfinite(encoder.embed([np.zeros(8_000, np.float32)])).all()
+@pytest.mark.parametrize("samples", [8_000, 160, 1])
+def test_silence_has_a_finite_vector(encoder, samples):
+    assert np.isfinite(encoder.embed([np.zeros(samples, np.float32)])).all()
+
+
+def test_a_clip_with_a_sample_that_is_no_number_spoils_no_other(encoder, clips):
+    broken = clips[0].copy()
+    broken[100] = np.nan
+
+    vectors = encoder.embed([broken, *clips[1:]])
+
+    assert np.isnan(vectors[0]).any()
+    np.testing.assert_array_equal(vectors[1:], encoder.embed(clips)[1:])
 
 
 def test_embedding_leaves_the_recording_as_it_was(encoder, clips):
@@ -66,9 +79,40 @@ def test_its_facts_are_those_known_before_it_was_loaded(encoder):
     assert set(encoder.facts) == ADDRESS
 
 
+@pytest.mark.parametrize("name", COMPUTED)
+def test_what_is_computed_has_nothing_to_fetch_or_to_convert(name, tmp_path):
+    with pytest.raises(UserError, match=f"{name} is computed: nothing to fetch"):
+        fetch_encoder(name)
+    with pytest.raises(UserError, match=f"{name} is computed: nothing to convert"):
+        convert_encoder(name, tmp_path, tmp_path / "out")
+
+
+def test_a_file_of_vectors_has_nothing_to_fetch():
+    with pytest.raises(UserError, match=r"file:x\.npz is a file of yours: nothing to fetch"):
+        fetch_encoder("file:x.npz")
+
+
 def test_an_unknown_encoder_is_answered_with_what_is_on_offer():
-    with pytest.raises(UserError, match=r"'mfc'; it offers .*log-mel.*hf:<hub id or folder>.*did you mean mfcc"):
+    with pytest.raises(UserError, match=r"'mfc'; it offers .*log-mel.*did you mean mfcc") as refusal:
         load_encoder("mfc")
+    assert "hf:<hub id or folder>" in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["emotion2vec", "emotion2vec_plus_large", "hf:emotion2vec/emotion2vec_base"])
+@pytest.mark.parametrize("use", [load_encoder, encoder_facts, fetch_encoder])
+def test_emotion2vec_is_answered_with_the_way_round(name, use):
+    with pytest.raises(UserError, match=r"FunASR's(.|\n)*use file:<x\.npz>"):
+        use(name)
+
+
+def test_what_lies_below_the_weights_folder_is_at_hand_where_it_is_whole(tmp_path, monkeypatch, wavlm):
+    monkeypatch.setenv("RENO_WEIGHTS", str(tmp_path))
+    shutil.copytree(wavlm, tmp_path / "wavlm-base")
+    (tmp_path / "hubert-base").mkdir()
+
+    rows = {row["id"]: row["at_hand"] for row in list_encoders()}
+
+    assert (rows["wavlm-base"], rows["hubert-base"], rows["mfcc"]) == (True, False, True)
 
 
 def test_every_row_says_whether_it_could_be_used_now():
@@ -79,8 +123,10 @@ def test_every_row_says_whether_it_could_be_used_now():
         "family": "mfcc",
         "source": "computed",
         "dim": 80,
+        "parameters": None,
         "licence": "none needed",
         "at_hand": True,
+        "page": "",
     }
     assert rows["mms-1b"]["dim"] == 1280
     assert rows["file:<x.npz>"]["at_hand"] is None
@@ -89,7 +135,7 @@ def test_every_row_says_whether_it_could_be_used_now():
 def test_facts_are_known_without_torch(wavlm):
     program = (
         "import sys; from reno_sweeps.encoders import encoder_facts, list_encoders;"
-        f"[encoder_facts(name) for name in ('mfcc', 'log-mel', 'hf:{wavlm}')]; list_encoders();"
+        f"[encoder_facts(name) for name in ('mfcc', 'log-mel', 'egemaps', 'hf:{wavlm}')]; list_encoders();"
         "print([name for name in ('torch', 'torchaudio', 'transformers', 'numpy') if name in sys.modules])"
     )
 

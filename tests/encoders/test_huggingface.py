@@ -5,17 +5,42 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from reno_sweeps.encoders import encoder_facts, load_encoder
-from reno_sweeps.encoders._hub import convert
+from reno_sweeps.encoders import encoder_facts, huggingface, load_encoder
 from reno_sweeps.records import UserError
 
 CLIP = (0.1 * np.random.default_rng(0).standard_normal(5_000)).astype(np.float32)
 SHORTEST = 10 + 5 * ((8 - 1) + 4 * (4 - 1))  # receptive field of the tiny stack: kernels 10, 8, 4; strides 5, 4, 2
+
+
+LARGE = {
+    "hidden_size": 1024,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+    "feat_extract_norm": "layer",
+    "do_stable_layer_norm": True,
+}
+WHISPER = {  # openai/whisper-base
+    "d_model": 512,
+    "encoder_layers": 6,
+    "decoder_layers": 6,
+    "encoder_attention_heads": 8,
+    "decoder_attention_heads": 8,
+    "encoder_ffn_dim": 2048,
+    "decoder_ffn_dim": 2048,
+}
+
+
+@pytest.fixture(scope="module")
+def wide(save_checkpoint, tmp_path_factory) -> Path:
+    """As wide as WavLM base."""
+    return save_checkpoint(tmp_path_factory.mktemp("wide"), hidden_size=768, num_hidden_layers=1)
 
 
 def transformers_vector(folder: Path, clip: np.ndarray, normalize: bool) -> np.ndarray:
@@ -40,15 +65,27 @@ def test_it_equals_transformers_own_way(save_checkpoint, tmp_path, kind):
     np.testing.assert_allclose(vector, transformers_vector(folder, CLIP, normalize=True), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["Wav2Vec2", "Hubert", "SEW"])
-@pytest.mark.parametrize("norm", ["group", "layer"])
-def test_company_is_irrelevant_with_either_kind_of_norm(save_checkpoint, tmp_path, kind, norm):
-    encoder = load_encoder(f"hf:{save_checkpoint(tmp_path / 'm', kind, feat_extract_norm=norm)}")
-    clips = [CLIP, CLIP[:1_700], CLIP[::-1].copy(), CLIP[:40], CLIP]
+def test_the_first_layers_are_transformers_own_too(save_checkpoint, tmp_path):
+    from transformers import AutoModel
 
-    together, alone = encoder.embed(clips), np.concatenate([encoder.embed([clip]) for clip in clips])
+    folder = save_checkpoint(tmp_path, "Wav2Vec2", normalize=False, do_stable_layer_norm=True)
+    with torch.inference_mode():
+        states = AutoModel.from_pretrained(folder).eval()(torch.from_numpy(CLIP)[None], output_hidden_states=True)
 
-    np.testing.assert_array_equal(together, alone)
+    for layer, state in enumerate(states.hidden_states):
+        vector = load_encoder(f"hf:{folder}@layer={layer}").embed([CLIP])[0]
+        np.testing.assert_allclose(vector, state[0].mean(dim=0).numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_pooling_may_keep_the_deviation_over_time(wavlm):
+    encoder, mean = load_encoder(f"hf:{wavlm}@pooling=mean-std"), load_encoder(f"hf:{wavlm}")
+    states = encoder._states([CLIP])[0].double()
+
+    vector = encoder.embed([CLIP])[0]
+
+    assert (encoder.dim, encoder.facts["pooling"]) == (48, "mean+std")
+    np.testing.assert_array_equal(vector[:24], mean.embed([CLIP])[0])
+    np.testing.assert_allclose(vector[24:], states.std(dim=0, correction=0), rtol=1e-4, atol=1e-6)
 
 
 def test_the_checkpoint_says_whether_clips_are_normalised(save_checkpoint, tmp_path):
@@ -94,11 +131,6 @@ def test_a_layer_that_is_not_there_is_refused(wavlm):
         encoder_facts(f"hf:{wavlm}@layer=3")
 
 
-def test_an_unknown_option_is_refused(wavlm):
-    with pytest.raises(UserError, match="no option @pool=max; on offer: @layer=N"):
-        encoder_facts(f"hf:{wavlm}@pool=max")
-
-
 def test_a_clip_shorter_than_a_frame_is_padded_with_zeros(save_checkpoint, tmp_path):
     encoder = load_encoder(f"hf:{save_checkpoint(tmp_path, normalize=False)}")
     padded = np.concatenate([CLIP[:50], np.zeros(SHORTEST - 50, np.float32)])
@@ -115,18 +147,78 @@ def test_the_address_follows_weights_and_config_and_not_the_place(save_checkpoin
     assert encoder_facts(f"hf:{other}")["weights"] != encoder_facts(f"hf:{wavlm}")["weights"]
 
 
-def test_a_named_row_takes_a_local_folder_for_its_weights(wavlm):
-    assert encoder_facts("wavlm-base", weights=str(wavlm)) == encoder_facts(f"hf:{wavlm}")
+def test_a_named_row_takes_a_local_folder_for_its_weights(wide):
+    assert encoder_facts("wavlm-base", weights=str(wide)) == encoder_facts(f"hf:{wide}")
     np.testing.assert_array_equal(
-        load_encoder("wavlm-base", weights=str(wavlm)).embed([CLIP]), load_encoder(f"hf:{wavlm}").embed([CLIP])
+        load_encoder("wavlm-base", weights=str(wide)).embed([CLIP]), load_encoder(f"hf:{wide}").embed([CLIP])
     )
+
+
+def test_a_named_row_finds_its_folder_among_the_user_s_weights(wide, tmp_path, monkeypatch):
+    shutil.copytree(wide, tmp_path / "wavlm-base")
+    monkeypatch.setenv("RENO_WEIGHTS", str(tmp_path))
+
+    assert encoder_facts("wavlm-base@layer=1") == encoder_facts(f"hf:{wide}@layer=1")
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("hubert-base", "holds a wavlm model of width 768, hubert-base is hubert of width 768"),
+        ("wavlm-large", "holds a wavlm model of width 768, wavlm-large is wavlm of width 1024"),
+    ],
+)
+def test_another_model_does_not_pass_under_a_name(wide, name, answer):
+    with pytest.raises(UserError, match=answer):
+        encoder_facts(name, weights=str(wide))
+
+
+def test_every_named_row_says_what_it_is():
+    rows = {row.id: row for row in huggingface.ROWS}
+
+    assert set(huggingface.KINDS) == set(rows)
+    assert all(row.dim and row.parameters and row.licence and "/" in row.source for row in rows.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "more"),
+    [
+        ("wavlm-base", "WavLM", {}),
+        ("wav2vec2-base", "Wav2Vec2", {}),
+        ("unispeech-sat-base", "UniSpeechSat", {}),
+        ("hubert-base", "Hubert", {}),
+        ("voc2vec", "Wav2Vec2", {}),
+        ("data2vec-audio-base", "Data2VecAudio", {}),
+        ("wavlm-large", "WavLM", LARGE),
+        ("hubert-large", "Hubert", LARGE | {"conv_bias": True}),
+        (
+            "mms-1b",
+            "Wav2Vec2",
+            LARGE | {"conv_bias": True, "hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 48},
+        ),
+        ("whisper-base", "Whisper", WHISPER),
+    ],
+)
+def test_parameters_are_those_of_transformers_own_classes(name, kind, more):
+    import transformers
+
+    with torch.device("meta"):
+        model = getattr(transformers, f"{kind}Model")(getattr(transformers, f"{kind}Config")(**more))
+    heard = model.get_encoder() if kind == "Whisper" else model
+    row = next(row for row in huggingface.ROWS if row.id == name)
+
+    assert row.parameters == sum(tensor.numel() for tensor in heard.parameters())
+    assert row.dim == getattr(model.config, "d_model", None) or model.config.hidden_size
 
 
 def test_a_hub_id_that_is_not_at_hand_is_answered_with_the_way_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
 
-    with pytest.raises(UserError, match=r"nothing is downloaded unless asked: add --download"):
-        encoder_facts("wavlm-base")
+    with pytest.raises(
+        UserError, match=r"\nget them: reno-sweep encoders fetch wavlm-base \(or add --download"
+    ) as refusal:
+        encoder_facts("wavlm-base@layer=3")
+    assert len(str(refusal.value).splitlines()) == 3
     with pytest.raises(UserError, match="neither a folder nor a hub id"):
         encoder_facts("hf:two words")
 
@@ -140,33 +232,6 @@ def test_a_hub_id_at_hand_is_known_by_its_revision(tmp_path, monkeypatch, wavlm)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
 
     assert encoder_facts("hf:owner/tiny")["weights"] == f"owner/tiny@{revision}"
-
-
-def test_a_download_that_fails_is_answered_with_the_reason(tmp_path, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-
-    with pytest.raises(UserError, match=r"nobody/nothing could not be downloaded \("):
-        encoder_facts("hf:nobody/nothing", download=True)  # the tests run with the hub switched off
-
-
-def test_an_older_checkpoint_is_converted_to_the_same_vectors(tmp_path, wavlm):
-    from safetensors.torch import load_file
-
-    older = shutil.copytree(wavlm, tmp_path / "older")
-    torch.save(load_file(older / "model.safetensors"), older / "pytorch_model.bin")
-    (older / "model.safetensors").unlink()
-
-    convert(older / "pytorch_model.bin", older / "model.safetensors")
-
-    np.testing.assert_array_equal(*(load_encoder(f"hf:{folder}").embed([CLIP]) for folder in (older, wavlm)))
-
-
-def test_code_in_an_older_checkpoint_is_never_run(tmp_path):
-    torch.save({"weight": Path("/")}, tmp_path / "pytorch_model.bin")  # needs a class that is no tensor
-
-    with pytest.raises(UserError, match="not a file of plain tensors"):
-        convert(tmp_path / "pytorch_model.bin", tmp_path / "model.safetensors")
-    assert not (tmp_path / "model.safetensors").exists()
 
 
 def break_no_weights(folder: Path) -> None:
@@ -183,6 +248,38 @@ def break_config(folder: Path) -> None:
 
 def break_bytes(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"cut")
+
+
+def break_end(folder: Path) -> None:
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[:-100])
+
+
+def break_header(folder: Path) -> None:
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[:8] + b"?" + whole[9:])
+
+
+def break_shard(folder: Path) -> None:
+    index = {"weight_map": {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def set_config(folder: Path, **settings: Any) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | settings))
+
+
+def break_shapes(folder: Path) -> None:
+    set_config(folder, hidden_size=32)
+
+
+def break_depth(folder: Path) -> None:
+    set_config(folder, num_hidden_layers=1)
+
+
+def break_setting(folder: Path) -> None:
+    set_config(folder, conv_kernel="x")
 
 
 def break_rate(folder: Path) -> None:
@@ -202,7 +299,13 @@ def break_half(folder: Path) -> None:
         (break_no_weights, "holds no .safetensors file"),
         (break_kind, "a bert model is no speech encoder"),
         (break_config, "is not JSON"),
-        (break_bytes, "cannot be loaded"),
+        (break_bytes, r"is cut short: 3 bytes"),
+        (break_end, r"its header says [\d,]+: a broken download\?"),
+        (break_header, "its header cannot be read"),
+        (break_shard, r"lacks 1 of its weights' files, the first: model-00002"),
+        (break_shapes, r"another size than its config\.json says\nthe first: .* is \[.*24"),
+        (break_depth, r"holds more layers than its config\.json says, the first: encoder\.layers\.1\."),
+        (break_setting, r"has a setting that cannot be read \(invalid literal"),
         (break_rate, "made for 8000 samples a second"),
         (break_half, r"lacks \d+ weights of the model"),
         (shutil.rmtree, "is not there"),
@@ -218,16 +321,32 @@ def test_a_folder_that_cannot_serve_is_refused(tmp_path, wavlm, fault, answer):
     assert len(str(refusal.value).splitlines()) <= 3
 
 
-def test_bfloat16_is_close_and_has_an_address_of_its_own(wavlm):
-    half, full = load_encoder(f"hf:{wavlm}", precision="bfloat16"), load_encoder(f"hf:{wavlm}")
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_lower_precision_is_close_and_has_an_address_of_its_own(wavlm, precision):
+    short = {"bfloat16": "bf16", "float16": "fp16"}[precision]
+    name = f"hf:{wavlm}@precision={short}"
+    found, facts = huggingface._found(name, None, download=False)  # load() would refuse it: this is a CPU
 
-    np.testing.assert_allclose(half.embed([CLIP]), full.embed([CLIP]), atol=0.1)
-    assert (half.facts["precision"], full.facts["precision"]) == ("bfloat16", "float32")
-    with pytest.raises(UserError, match="offers float32, bfloat16"):
-        load_encoder(f"hf:{wavlm}", precision="int8")
+    half = huggingface.HuggingFace(name, found, facts, "cpu")
+
+    np.testing.assert_allclose(half.embed([CLIP]), load_encoder(f"hf:{wavlm}").embed([CLIP]), atol=0.1)
+    assert half.facts["precision"] == encoder_facts(name)["precision"] == precision
 
 
-def test_loading_says_nothing(wavlm, capfd):
-    load_encoder(f"hf:{wavlm}").embed([CLIP])
+def test_a_cpu_refuses_a_lower_precision_in_one_line(wavlm):
+    for how in ({"id": f"hf:{wavlm}@precision=bf16"}, {"id": f"hf:{wavlm}", "precision": "float16"}):
+        with pytest.raises(UserError, match="needs a GPU, this device is the CPU") as refusal:
+            load_encoder(**how)
+        assert len(str(refusal.value).splitlines()) == 1
+
+
+def test_loading_and_hearing_say_nothing(save_checkpoint, tmp_path, capfd, recwarn):
+    folder = save_checkpoint(tmp_path, feat_extract_norm="layer")
+    capfd.readouterr()
+
+    encoder = load_encoder(f"hf:{folder}")
+    encoder.bound = 2**33
+    encoder.embed([CLIP, CLIP[:900]])
 
     assert capfd.readouterr() == ("", "")
+    assert not recwarn.list

@@ -47,10 +47,9 @@ def inspect(name: str, asked: Asked, folder: Path) -> Checkpoint:
     except (TypeError, ValueError, OverflowError) as fault:
         raise UserError(f"encoder {name}: {folder}/config.json has a setting that cannot be read ({fault})") from fault
     if said := _safetensors.fault(folder):
-        raise UserError(
-            f"encoder {name}: {said}\n"
-            "get the checkpoint again; one with a .bin file is converted by: reno-sweep encoders convert ID DIR -o DIR"
-        )
+        older = (folder / "pytorch_model.bin").is_file() and not any(folder.glob("*.safetensors"))
+        way = f"convert it: reno-sweep encoders convert {asked.base} {folder} -o DIR" if older else "get it again"
+        raise UserError(f"encoder {name}: {said}\n{way}")
     return found
 
 

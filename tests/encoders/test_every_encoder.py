@@ -13,14 +13,27 @@ from reno_sweeps.encoders import convert_encoder, encoder_facts, fetch_encoder, 
 from reno_sweeps.records import UserError
 
 COMPUTED = [row["id"] for row in list_encoders() if row["source"] == "computed"]
-MADE = ["wavlm", "whisper", "bert"]  # fixtures: folders of small random checkpoints
+MADE = ["wavlm", "whisper", "bert"]  # fixtures that make a small random checkpoint and give its folder
 ADDRESS = {"encoder", "weights", "layer", "pooling", "precision", "normalize", "code"}
+RELATIVE = 1e-4  # norm of the difference over the norm
 
 
 @pytest.fixture(scope="module", params=[*COMPUTED, *MADE])
-def encoder(request):
-    known = request.param in COMPUTED
-    return load_encoder(request.param if known else f"hf:{request.getfixturevalue(request.param)}")
+def asked(request) -> dict[str, str]:
+    """An encoder of every family: its id, and its weights where the id does not say them."""
+    if request.param in COMPUTED:
+        return {"id": request.param}
+    return {"id": f"hf:{request.getfixturevalue(request.param)}"}
+
+
+@pytest.fixture(scope="module")
+def encoder(asked):
+    return load_encoder(**asked)
+
+
+def apart(one: np.ndarray, other: np.ndarray) -> float:
+    """The largest relative difference between the rows of two arrays."""
+    return float((np.linalg.norm(one - other, axis=1) / np.linalg.norm(one, axis=1)).max())
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +60,9 @@ def test_a_clip_alone_has_the_vector_that_it_has_in_any_batch(encoder, clips):
     turned = encoder.embed(clips[::-1])[::-1]
     alone = np.concatenate([encoder.embed([clip]) for clip in clips])
 
-    np.testing.assert_array_equal(together, alone)
-    np.testing.assert_array_equal(together, turned)
+    assert apart(alone, together) <= RELATIVE
+    assert apart(alone, turned) <= RELATIVE
+    assert encoder.id not in COMPUTED or (alone == together).all()  # arithmetic of one clip: the same bits
 
 
 @pytest.mark.parametrize("samples", [8_000, 160, 1])
@@ -63,7 +77,7 @@ def test_a_clip_with_a_sample_that_is_no_number_spoils_no_other(encoder, clips):
     vectors = encoder.embed([broken, *clips[1:]])
 
     assert np.isnan(vectors[0]).any()
-    np.testing.assert_array_equal(vectors[1:], encoder.embed(clips)[1:])
+    assert apart(encoder.embed(clips)[1:], vectors[1:]) <= RELATIVE
 
 
 def test_embedding_leaves_the_recording_as_it_was(encoder, clips):
@@ -74,8 +88,8 @@ def test_embedding_leaves_the_recording_as_it_was(encoder, clips):
     assert all((clip == kept).all() for clip, kept in zip(clips, before, strict=True))
 
 
-def test_its_facts_are_those_known_before_it_was_loaded(encoder):
-    assert encoder.facts == encoder_facts(encoder.id)
+def test_its_facts_are_those_known_before_it_was_loaded(encoder, asked):
+    assert encoder.facts == encoder_facts(**asked)
     assert set(encoder.facts) == ADDRESS
 
 

@@ -296,7 +296,7 @@ def break_half(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "answer"),
     [
-        (break_no_weights, "holds no .safetensors file"),
+        (break_no_weights, r"holds no .safetensors file\nconvert it: reno-sweep encoders convert hf:.* -o DIR"),
         (break_kind, "a bert model is no speech encoder"),
         (break_config, "is not JSON"),
         (break_bytes, r"is cut short: 3 bytes"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import struct
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
@@ -21,6 +22,7 @@ from reno_sweeps.encoders._mamba_pickle import Placed, Refused, tables
 
 LIST = 1 << 24  # bytes of a file's list of tensors; the largest official one has a fiftieth of it
 STORAGE = 1 << 29  # bytes of one tensor's storage; a whole base model has 277 MB
+DAMAGES = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError)
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}  # of a number
 SAFE = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 DRIVE = "this is a web page saved in place of the file (Google Drive shows one before a large download)"
@@ -58,15 +60,14 @@ def opened(file: Path) -> Iterator[Source]:
     with file.open("rb") as stream:
         start = stream.read(512)
         stream.seek(0)
-        try:
-            yield _source(stream, start, file.stat().st_size)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as fault:
-            raise Refused(f"it is damaged or was cut short in downloading ({fault})") from fault
+        yield _source(stream, start, file.stat().st_size)
 
 
 def _source(stream: BinaryIO, start: bytes, size: int) -> Source:
     if start.startswith(b"PK\x03\x04"):
-        return _Torch(zipfile.ZipFile(stream))
+        with _unzipping():
+            archive = zipfile.ZipFile(stream)
+        return _Torch(archive)
     if start[8:9] == b"{":  # eight bytes of length, then JSON
         return _Safetensors(stream, size)
     if start.lstrip()[:1] == b"<":
@@ -74,6 +75,15 @@ def _source(stream: BinaryIO, start: bytes, size: int) -> Source:
     if start.startswith(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19"):
         raise Refused("it is in torch's format of before 2020; load and save it again with a newer torch")
     raise Refused("it is empty" if not size else "it is neither a torch file (.pth) nor a safetensors file")
+
+
+@contextlib.contextmanager
+def _unzipping() -> Iterator[None]:
+    """What zipfile makes of a damaged archive, as one refusal."""
+    try:
+        yield
+    except (*DAMAGES, OSError) as fault:  # OSError: a place before the file's beginning
+        raise Refused(f"it is damaged or was cut short in downloading ({fault})") from fault
 
 
 class _Torch(Source):
@@ -108,7 +118,10 @@ class _Torch(Source):
             raise Refused(f"{name} is encrypted, or packed in a way that torch does not use")
         if member.file_size > most:
             raise Refused(f"{name} unpacks to {member.file_size} bytes; at most {most} belong there")
-        return self._archive.read(member)  # stops at file_size and checks the sum, whatever the stream goes on to say
+        with _unzipping():
+            return self._archive.read(
+                member
+            )  # stops at file_size and checks the sum, whatever the stream goes on to say
 
 
 class _Safetensors(Source):

@@ -28,7 +28,7 @@ def _softplus(x):  # type: ignore[no-untyped-def]  # a kernel's annotations woul
     return tl.maximum(x, 0.0) + 2.0 * s * series
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]  # triton ships no types
 def _scan(  # type: ignore[no-untyped-def]  # a kernel's arguments are pointers and numbers
     u, v, bias, rates, b, c, skip, z, y,  # pointers
     chunks, channels, states,  # sizes

@@ -123,6 +123,8 @@ def _tensors(name: str, file: Path, depth: int | None = DEPTH) -> Iterator[tuple
                 yield key, shapes[key], source.read(key)
     except Refused as reason:
         raise UserError(f"encoder {name}: {file}: {reason}\n{GIVE}") from reason
+    except OSError as fault:
+        raise UserError(f"encoder {name}: {file} cannot be read ({fault.strerror})") from fault
 
 
 def _examined(name: str, source: Source, depth: int | None) -> dict[str, tuple[int, ...]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["PREFIX", "ROWS", "VERSION", "AudioMamba", "at_hand", "convert", "facts", "fetch", "load"]
 PREFIX = None  # its ids are the rows'; options stand behind '@'
 VERSION = "1"  # raise it when a clip's vector changes: it is part of the cache's address
-AT_ONCE = {"cpu": 8, "cuda": 64}  # chunks in one pass: measured on a CPU; a GPU's share of a base model is then 3 GB
+AT_ONCE = {"cpu": 4, "cuda": 64}  # chunks in one pass: measured on a CPU; a GPU's share of a base model is then 3 GB
 
 
 def facts(name: str, weights: str | None = None, download: bool = False) -> dict[str, Any]:
@@ -125,12 +125,13 @@ class AudioMamba:
 
     def _chunks(self, clips: Sequence[NDArray[np.float32]]) -> Iterator[tuple[Tensor, int, bool]]:
         """Every clip's chunks [200, 80], how many rows of each count, and whether it is the clip's last."""
+        import numpy as np
         import torch
 
         from reno_sweeps.encoders._mamba_front import chunked, log_mel, rows_of, standardised
 
         for clip in clips:
-            picture = standardised(log_mel(torch.from_numpy(clip).to(self._device)))
+            picture = standardised(log_mel(torch.from_numpy(np.array(clip, np.float32)).to(self._device)))
             chunks, left = chunked(picture), rows_of(len(picture))
             for number, chunk in enumerate(chunks, start=1):
                 yield chunk, min(left, TIMES), number == len(chunks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -281,6 +282,16 @@ def test_a_whisper_just_above_silence_is_still_standardised():
     assert float(picture.std()) == pytest.approx(1.0, abs=1e-3)
 
 
+def test_recordings_that_cannot_be_written_to_or_run_backwards_are_heard(small):
+    clip = noise(5_000)
+    locked = clip.copy()
+    locked.flags.writeable = False
+    with warnings.catch_warnings(action="error"):
+        vectors = encoder(small).embed([clip, locked, clip[::-1][::-1]])
+
+    np.testing.assert_allclose(vectors[1:], vectors[[0, 0]], rtol=1e-4, atol=1e-5)
+
+
 def test_what_is_no_number_in_one_clip_does_not_reach_its_neighbours(small):
     broken = noise(16_000, 1)
     broken[5_000] = np.nan
@@ -375,6 +386,15 @@ def test_half_precision_is_refused_on_a_cpu(folder):
         load_encoder(f"{TINY}@precision=bf16", weights=str(folder), precision="float16")
     with pytest.raises(UserError, match=r"precision int8: .* offers float32, bfloat16, float16"):
         load_encoder(TINY, weights=str(folder), precision="int8")
+
+
+@pytest.mark.parametrize(("half", "far"), [(torch.bfloat16, 0.05), (torch.float16, 5e-3)])
+def test_matrix_products_in_half_precision_move_a_vector_only_a_little(half, far):
+    exact, rough = (_mamba_model.network(random_state(TINY, 0, depth=2), half=kind) for kind in (None, half))
+    moved = np.abs(encoder(rough).embed([noise(20_000)]) - encoder(exact).embed([noise(20_000)]))
+
+    assert 0 < moved.max() < far
+    assert rough.blocks[0].rates.dtype == rough.norm[0].dtype == torch.float32
 
 
 def test_without_weights_it_says_where_a_person_finds_them():

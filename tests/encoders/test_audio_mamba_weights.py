@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import os
 import pickle
@@ -22,6 +23,7 @@ from safetensors.torch import load_file, save_file
 
 from reno_sweeps.encoders import _mamba_weights as weights
 from reno_sweeps.encoders import audio_mamba
+from reno_sweeps.encoders._mamba_archive import opened
 from reno_sweeps.encoders._mamba_pickle import INERT, Refused, tables
 from reno_sweeps.encoders._mamba_random import random_state
 from reno_sweeps.encoders._mamba_sizes import needed
@@ -58,15 +60,13 @@ def settings() -> argparse.Namespace:
 
 def official(state: State, file: Path, **more: Any) -> Path:
     """A checkpoint as training writes it."""
-    model = torch.nn.Linear(3, 3)
-    optimizer = torch.optim.AdamW(model.parameters())
-    model(torch.ones(3)).sum().backward()
-    optimizer.step()
+    moments = {0: {"step": torch.tensor(9.0), "exp_avg": torch.ones(3, 4), "exp_avg_sq": torch.ones(3, 4)}}
+    groups = [{"lr": 1e-4, "betas": (0.9, 0.95), "eps": 1e-8, "amsgrad": False, "foreach": None, "params": [0, 1]}]
     table = OrderedDict(state)
     table._metadata = {"": {"version": 1}}  # as Module.state_dict sets it
     content = {
         "model": table,
-        "optimizer": optimizer.state_dict(),
+        "optimizer": {"state": moments, "param_groups": groups},
         "epoch": 99,
         "scaler": {"scale": 65536.0},
         "args": settings(),
@@ -390,6 +390,22 @@ def test_hostile_lists_of_tensors_do_nothing(kind):
         found = {}
 
     assert found in ({}, INERT)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of escapes in a changed word
+def test_a_file_with_any_bytes_changed_is_read_or_refused(tmp_path):
+    some = {key: torch.ones(4) for key in ("cls_token", "a")}
+    file, dice = tmp_path / "x", random.Random(0)
+    for save in (torch.save, save_file):
+        save(some, file)
+        honest = file.read_bytes()
+        for _ in range(300):
+            changed = bytearray(honest)
+            for _ in range(dice.randint(1, 6)):
+                changed[dice.randrange(len(changed))] = dice.choice((0, 255, dice.randrange(256)))
+            file.write_bytes(changed)
+            with contextlib.suppress(Refused), opened(file) as source:
+                assert all(len(source.read(key)) < 1_000 for key in source.entries)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of escapes in a changed word

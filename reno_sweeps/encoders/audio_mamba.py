@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["PREFIX", "ROWS", "VERSION", "AudioMamba", "at_hand", "convert", "facts", "fetch", "load"]
 PREFIX = None  # its ids are the rows'; options stand behind '@'
 VERSION = "1"  # raise it when a clip's vector changes: it is part of the cache's address
-AT_ONCE = {"cpu": 4, "cuda": 64}  # chunks in one pass: measured on a CPU; a GPU's share of a base model is then 3 GB
+AT_ONCE = {"cpu": 4, "cuda": 64}  # chunks in one pass: measured on a CPU; on a GPU base's largest tensor has 0.3 GB
 
 
 def facts(name: str, weights: str | None = None, download: bool = False) -> dict[str, Any]:
@@ -40,7 +40,12 @@ def at_hand(name: str) -> bool:  # noqa: ARG001
 def load(
     name: str, weights: str | None = None, device: str = "cpu", precision: str = "float32", download: bool = False
 ) -> AudioMamba:
-    """The encoder of a size, from an official run's folder, a checkpoint, a state dict or safetensors."""
+    """The encoder of a size, from an official run's folder, a checkpoint, a state dict or safetensors.
+
+    Behind the id: `@pooling=mean-std` appends the deviation over rows; `@layout=natural` puts the five band groups of
+    one time into a row, where the released code, and so the default, mixes times (`_mamba_model.regrouped`);
+    `@precision=bf16|fp16`, on a GPU, does matrix products in half precision and all else in float32.
+    """
     import torch
 
     from reno_sweeps.encoders import _mamba_model, _mamba_weights
@@ -72,6 +77,7 @@ def convert(name: str, source: Path, target: Path) -> dict[str, Any]:
 class AudioMamba:
     """A frozen Audio-Mamba: log-mel, standardised over the clip; chunks of two seconds; a row each 40 ms; their mean.
 
+    Rows are grouped as the released code groups them unless the id says `@layout=natural`.
     A clip shorter than 201 samples is padded with zeros at its end to that length, which its reflected ends need.
     Digital silence is heard as a picture of zeros (the official code divides its rounding errors by themselves).
     """
@@ -80,8 +86,7 @@ class AudioMamba:
         self.id, self.facts = name, facts
         self._net, self._asked = net, asked
         self._device = net.first.device
-        self._rows_wide = 5 * net.width
-        self.dim = self._rows_wide * (2 if asked.deviation else 1)
+        self.dim = 5 * net.width * (2 if asked.deviation else 1)
 
     def embed(self, clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Vectors [n, dim] of n recordings (1-D float32 at 16 kHz); chunks of several clips share a pass."""

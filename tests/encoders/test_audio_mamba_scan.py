@@ -124,6 +124,7 @@ print(max(error(fused(given), given) for given in (*cases, extreme, sliced, half
 """
 
 
+@pytest.mark.slow
 def test_the_kernel_is_the_recurrence_in_tritons_interpreter():
     pytest.importorskip("triton", reason="triton is published for Linux only")
     done = subprocess.run(

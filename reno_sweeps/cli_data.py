@@ -79,7 +79,8 @@ def encoders_list(json: Json = False) -> None:
     """
     from reno_sweeps.app import encoders
 
-    show(encoders.known(), json)
+    rows = encoders.known()
+    show(rows, json, None if json else encoders.spelled(rows))
 
 
 @encoders_app.command("check")

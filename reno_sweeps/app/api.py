@@ -18,7 +18,7 @@ QUESTION = {
 }  # fmt: skip
 OPTIONS = {
     "name", "max_failed", "skip_broken", "no_baselines", "experiment", "home", "cache", "tracking_uri", "storage",
-    "ray_address", "device", "gpus", "cohort", "download",
+    "ray_address", "device", "gpus", "cohort", "workers", "download",
 }  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def embed(
             opened,
             asked.encoders,
             there.cache,
-            weights=asked.weights,
+            weights=opening.weights_of(asked.weights, asked.encoders),
             skip_broken=there.skip_broken,
             progress=progress,
             download=there.download,

@@ -17,6 +17,26 @@ def known() -> list[dict[str, Any]]:
     return list_encoders()
 
 
+def spelled(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The list for people: sizes in millions, what must be got by hand below the table."""
+    from reno_sweeps.reports.text import spell
+
+    here = {True: "yes", False: "no", None: "depends"}
+    shown = [
+        {
+            "id": row["id"],
+            "source": row["source"],
+            "width": row["dim"],
+            "parameters": f"{row['parameters'] / 1e6:.1f} M" if row["parameters"] else None,
+            "licence of weights": row["licence"],
+            "at hand": here[row["at_hand"]],
+        }
+        for row in rows
+    ]
+    by_hand = [f"{row['id']}: by hand, from {row['page']}" for row in rows if row["page"]]
+    return "\n".join([spell(shown), "", *by_hand, "the others without weights here: reno-sweep encoders fetch ID", ""])
+
+
 def check(encoder: str, weights: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
     """One encoder, loaded and tried on half a second of a quiet tone; a UserError says how to get what it lacks."""
     import time

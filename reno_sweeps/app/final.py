@@ -48,7 +48,7 @@ def fit(found: Stored, best: Trial, opened: opening.Opened, device: str) -> Fitt
         opened.corpus,
         cell.encoders,
         opened.settings.cache,
-        weights=weights_at(found, cell.encoders),
+        weights=opening.weights_of(found.sweep.weights, cell.encoders),
         device=device,
         skip_broken=opened.settings.skip_broken,
         download=opened.settings.download,
@@ -111,7 +111,7 @@ def save(folder: Path, found: Stored, best: Trial, fitted: Fitted, *, takes: str
     from reno_sweeps.serving.encoders import described
     from reno_sweeps.training import export
 
-    facts, weights = found.state["encoders"], weights_at(found, fitted.model.encoders)
+    facts, weights = found.state["encoders"], opening.weights_of(found.sweep.weights, fitted.model.encoders)
     export.save(
         folder,
         weights=fitted.result.weights or {},
@@ -122,8 +122,3 @@ def save(folder: Path, found: Stored, best: Trial, fitted: Fitted, *, takes: str
         dims=fitted.dims,
         extra=summary.finite(_provenance(found, best, fitted, takes)),
     )
-
-
-def weights_at(found: Stored, encoders: Sequence[str]) -> dict[str, str]:
-    """Where the sweep was told that weights lie, by encoder id."""
-    return {encoder: given for encoder in encoders if (given := opening.weights_of(found.sweep, encoder))}

@@ -57,7 +57,7 @@ def register(
     fitted = final.fit(found, best, opened, on)
     folder = found.folder / "model"
     final.save(folder, found, best, fitted, takes="embeddings" if embeddings_input else "audio")
-    served = open_model(folder, final.weights_at(found, fitted.model.encoders), on)
+    served = open_model(folder, opening.weights_of(found.sweep.weights, fitted.model.encoders), on)
     difference = _difference(served, fitted)
     made = _publish(found, served, fitted, folder, name=model, run_id=run_id, aliases=aliases)
     return _registered(made, found, served, folder, difference)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from reno_sweeps.config.settings import Settings, masked
 from reno_sweeps.corpora import base_name, content_digest, open_corpus
 from reno_sweeps.encoders import encoder_facts
+from reno_sweeps.encoders._open import shelved
 from reno_sweeps.files import write_bytes
 from reno_sweeps.records import Corpus, Sweep, UserError, digest
 from reno_sweeps.space import Categorical
@@ -64,9 +65,10 @@ def encoders_in(sweep: Sweep) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def weights_of(sweep: Sweep, encoder: str) -> str | None:
-    """The weights given for an encoder, with or without its options."""
-    return sweep.weights.get(encoder) or sweep.weights.get(encoder.partition("@")[0])
+def weights_of(given: Mapping[str, str], encoders: Sequence[str]) -> dict[str, str]:
+    """Where weights lie: given for an id with or without its options, else below RENO_WEIGHTS."""
+    found = {e: given.get(e) or given.get(e.partition("@")[0]) or shelved(e) for e in encoders}
+    return {encoder: place for encoder, place in found.items() if place}
 
 
 def identity_of(sweep: Sweep, content: str, encoders: Mapping[str, Mapping[str, Any]]) -> str:
@@ -94,7 +96,8 @@ def examine(sweep: Sweep, settings: Settings) -> tuple[Corpus, str, dict[str, di
     """The corpus, its content's digest and the encoders' facts: everything that must be at hand is."""
     corpus = find_corpus(sweep.corpus, sweep.root, settings)
     ids = encoders_in(sweep)
-    encoders = {e: encoder_facts(e, weights_of(sweep, e), settings.download) for e in ids}
+    weights = weights_of(sweep.weights, ids)
+    encoders = {e: encoder_facts(e, weights.get(e), settings.download) for e in ids}
     decoded = any(not e.startswith("file:") for e in ids)
     return corpus, content_digest(corpus, with_audio=decoded, skip_broken=settings.skip_broken), encoders
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reno_sweeps.app import beside, devices, interrupt, mirror, parent, stored
-from reno_sweeps.app.opening import Opened, encoders_in, state_of, write_state
+from reno_sweeps.app.opening import Opened, encoders_in, state_of, weights_of, write_state
 from reno_sweeps.app.progress import Progress, clips_said
 from reno_sweeps.records import FoldScore, Model, Trial
 from reno_sweeps.reports import summary
@@ -87,14 +87,23 @@ def _prepare(opened: Opened, stack: ExitStack, *, quiet: bool) -> _Prepared:
             opened.corpus,
             encoders_in(opened.sweep),
             opened.settings.cache,
-            weights=opened.sweep.weights,
+            weights=weights_of(opened.sweep.weights, encoders_in(opened.sweep)),
             skip_broken=opened.settings.skip_broken,
             progress=progress,
             download=opened.settings.download,
             **devices.for_extraction(opened.settings),
         )
     seconds = time.monotonic() - began
-    return _Prepared(extraction, make_splits(extraction.corpus, opened.sweep.protocol), seconds)
+    folds = make_splits(extraction.corpus, opened.sweep.protocol)
+    return _Prepared(extraction, replace(folds, messages=(*folds.messages, *_leaks(extraction, folds))), seconds)
+
+
+def _leaks(extraction: Extraction, folds: Folds) -> list[str]:
+    """Recordings with the same sound on both sides of train and test: said wherever a figure of this sweep appears."""
+    from reno_sweeps.corpora._leaks import exact_leaks, sentence
+
+    said = sentence(exact_leaks(extraction.corpus, folds.splits, extraction.sounds))
+    return [f"{said}; remove the copies: the test figures are too good"] if said else []
 
 
 def reach_tracking(opened: Opened) -> None:

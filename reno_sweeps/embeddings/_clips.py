@@ -53,7 +53,6 @@ class Clips:
         self._corpus, self._facts, self._listener = corpus, facts, listener
         self._store, self._index = Store(cache / "embeddings"), Heard(cache)
         self._vectors: dict[str, NDArray[np.float32]] = {}  # by address
-        self._digests: dict[str, str] = {}  # path → digest of its samples
         self._waiting: dict[str, set[str]] = {}  # sound → encoders whose embedding is under way
         self._sharing: dict[str, int] = {}  # sound under way → clips that share it
         self._strange: str | None = None
@@ -61,6 +60,7 @@ class Clips:
         self.asked = dict.fromkeys(facts, 0)  # encoder → samples it was given to hear
         self.computed = dict.fromkeys(facts, 0)  # encoder → vectors that were not in the cache
         self.broken: dict[str, str] = {}  # path → fault
+        self.sounds: dict[str, str] = {}  # path → digest of its samples
 
     def jobs(self) -> Generator[Job, None, None]:
         """What there is to encode, in the order of the clips. Give each job's vectors to `keep`.
@@ -118,7 +118,7 @@ class Clips:
         import numpy as np
 
         facts, clips = self._facts[encoder], self._corpus.clips
-        return np.stack([self._vectors[address(self._digests[clips[row].path], facts)] for row in rows])
+        return np.stack([self._vectors[address(self.sounds[clips[row].path], facts)] for row in rows])
 
     # --- looking, in threads ---
 
@@ -158,7 +158,7 @@ class Clips:
         if look.fault is not None:
             self._break(look.path, look.fault)
             return []
-        self._digests[look.path] = look.sound
+        self.sounds[look.path] = look.sound
         if look.samples is not None:
             self._index.add(look.content, look.sound)
         if look.sound in self._waiting:

@@ -7,7 +7,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ class Extraction:
     corpus: Corpus  # with --skip-broken: without the broken clips, which are listed in `skipped`
     arrays: Mapping[str, NDArray[np.float32]]  # encoder id → [clips, dim]
     computed: Mapping[str, int]  # encoder id → how many vectors were not in the cache
+    sounds: Mapping[str, str] = field(default_factory=dict)  # path → digest of its samples; empty where none was heard
     workers: int = 0  # processes that encoded at once, at most; 0: the cache held everything
     clips_per_second: float | None = None  # of those computed; None: none was
 
@@ -93,7 +94,7 @@ def extract(
     found = {name: clips.vectors(name, rows) if name in heard else arrays[name][rows] for name in encoders}
     computed = {name: clips.computed.get(name, 0) for name in encoders}
     rate = clips.pace.computed / seconds if clips.pace.computed else None
-    return Extraction(kept, found, computed, hands.workers, rate)
+    return Extraction(kept, found, computed, clips.sounds, hands.workers, rate)
 
 
 def _encode(clips: Clips, hands: _Hands) -> float:

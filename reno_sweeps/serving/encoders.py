@@ -76,9 +76,9 @@ def _opened(known: Mapping[str, Any], given: str | None, device: str) -> Encoder
 
 
 def _lasting(known: Mapping[str, Any]) -> str | None:
-    """The folder in which the weights lay at registration, where it is still there."""
+    """The folder or file in which the weights lay at registration, where it is still there."""
     folder = known.get("folder")
-    return str(folder) if folder and Path(folder).is_dir() else None
+    return str(folder) if folder and Path(folder).exists() else None
 
 
 def _refuse_others(known: Mapping[str, Any], found: Mapping[str, Any]) -> None:

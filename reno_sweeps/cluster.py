@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ _QUIET = {  # what Ray reads while it is imported, or hands to its processes
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # Tune's snapshots are not what we resume from
     "TUNE_WARN_THRESHOLD_S": "60",
 }
+_LATE: list[str] = []  # holds 'ray' where it was imported before it could be told to want a token
 
 
 def prepare(address: str | None = None) -> None:
@@ -37,6 +39,8 @@ def prepare(address: str | None = None) -> None:
     Our own Ray takes a token (else anyone on the machine could run code as us). A cluster at `address` is joined as it
     is: with a token where one is at hand.
     """
+    if "ray" in sys.modules and "RAY_AUTH_MODE" not in os.environ:
+        _LATE.append("ray")
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     if address is None:
@@ -56,6 +60,11 @@ class Ray:
 
     def __init__(self, address: str | None = None) -> None:
         prepare(address)
+        if address is None and _LATE:
+            raise UserError(
+                "Ray was imported before reno-sweeps: it would run without a token, open to all on this machine\n"
+                "set RAY_AUTH_MODE=token in the environment, or import ray afterwards"
+            )
         import ray
 
         if ray.is_initialized():

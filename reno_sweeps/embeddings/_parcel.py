@@ -55,24 +55,13 @@ class Unpacked:
             return
         sweep(base)
         folder = _base(base) / f"{TEMPORARY}{os.getuid()}-{digest(dict(parcel.hashes))[:32]}"
-        while self._lock is None:
-            self._lock = self._moved_in(folder, parcel, fetch)
-        self.path = folder / "weights" / place.name
-
-    def _moved_in(self, folder: Path, parcel: Parcel, fetch: Callable[[Any], NDArray[np.uint8]]) -> IO[str] | None:
-        """The shared lock of the whole folder; None where somebody swept it between our two locks."""
-        lock = _entered(folder)
+        self._lock = _entered(folder)
         try:
-            if not (folder / "weights").exists():
-                _write(folder, parcel, fetch)
-            _share(lock)
-            if _is_there(lock):
-                return lock
+            _fill(folder, parcel, fetch)
         except BaseException:
-            lock.close()
+            self.close()
             raise
-        lock.close()
-        return None
+        self.path = folder / "weights" / place.name
 
     def close(self) -> None:
         """Leave; the folder stays until nobody is in it and `sweep` is called."""
@@ -110,6 +99,34 @@ def _hashes(files: Mapping[str, Path]) -> dict[str, str]:
     return found
 
 
+def _entered(folder: Path) -> IO[str]:
+    """The folder's lock, shared by all who use it; the folder is made, mode 0700. Another user's is refused."""
+    import fcntl
+
+    while True:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat().st_uid != os.getuid():
+            raise PermissionError(13, "belongs to another user", str(folder))
+        try:
+            lock = (folder / "lock").open("a")
+        except FileNotFoundError:  # somebody swept it this moment
+            continue
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        if _is_there(lock):
+            return lock
+        lock.close()
+
+
+def _fill(folder: Path, parcel: Parcel, fetch: Callable[[Any], NDArray[np.uint8]]) -> None:
+    """Write the files, once for all who are in the folder."""
+    import fcntl
+
+    with (folder / "filling").open("a") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if not (folder / "weights").exists():
+            _write(folder, parcel, fetch)
+
+
 def _write(folder: Path, parcel: Parcel, fetch: Callable[[Any], NDArray[np.uint8]]) -> None:
     """All files, then one rename: `weights` is whole or not there."""
     new = folder / f"new-{uuid.uuid4().hex}"
@@ -122,30 +139,6 @@ def _write(folder: Path, parcel: Parcel, fetch: Callable[[Any], NDArray[np.uint8
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
-
-
-def _entered(folder: Path) -> IO[str]:
-    """The folder's lock, held by us alone; the folder is made, mode 0700, and one of another user's is refused."""
-    import fcntl
-
-    while True:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.stat().st_uid != os.getuid():
-            raise PermissionError(13, "belongs to another user", str(folder))
-        try:
-            lock = (folder / "lock").open("a")
-        except FileNotFoundError:  # somebody swept it this moment
-            continue
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if _is_there(lock):
-            return lock
-        lock.close()
-
-
-def _share(lock: IO[str]) -> None:
-    import fcntl
-
-    fcntl.flock(lock, fcntl.LOCK_SH)
 
 
 def _is_free(lock: IO[str]) -> bool:

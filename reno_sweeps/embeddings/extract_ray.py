@@ -112,7 +112,8 @@ class Crew:
         self._starting: dict[Any, _Hand] = {}  # by the reference of their first words
         self._free: list[_Hand] = []  # that said hello
         self._flying: dict[Any, _Hand] = {}  # by the reference of their job
-        self._again: deque[Job] = deque()  # jobs of workers that died
+        self._again: deque[Job] = deque()  # jobs that waited behind one whose worker died
+        self._last: deque[Job] = deque()  # jobs whose workers died: tried again when all others are done
         self._attempts: Counter[tuple[str, str]] = Counter()
         self._failed_starts = 0
         self._exhausted = self._wondered = False
@@ -160,11 +161,10 @@ class Crew:
     # --- workers ---
 
     def _hire(self) -> None:
-        cpus, gpus = (self._ray.resources.get(kind, 0.0) for kind in ("CPU", "GPU"))
-        share = {"num_cpus": min(1.0, cpus / self.size), "num_gpus": 0.0}  # as many as asked for, on whatever is there
-        if self.device == "cuda":
-            share["num_gpus"] = min(1.0, gpus / self.size)
-        actor = ray.remote(Worker).options(**share).remote(self._orders, self.device)
+        there = self._ray.resources
+        cpus = min(1.0, there.get("CPU", 1.0) / self.size)  # as many workers as were asked for, whatever is there
+        gpus = min(1.0, there.get("GPU", 0.0) / self.size) if self.device == "cuda" else 0.0
+        actor = ray.remote(Worker).options(num_cpus=cpus, num_gpus=gpus).remote(self._orders, self.device)
         hand = _Hand(actor, actor.hello.remote())
         self._starting[hand.hello] = hand
 
@@ -190,15 +190,16 @@ class Crew:
             self._listener.say(f"waiting for one of {len(self._starting)} workers to start")
 
     def _bury(self, hand: _Hand) -> None:
-        """A worker died: its jobs wait for others, another is hired; the job that it was at is counted."""
+        """A worker died: another is hired. The job that it was at comes last, so that all others are stored by then."""
         if hand in self._free:
             self._free.remove(hand)
         ray.kill(hand.actor)  # where only the way to it is lost
-        for reference, job in reversed(hand.jobs):
+        job, *behind = (job for _, job in hand.jobs)
+        for reference, _ in hand.jobs:
             del self._flying[reference]
-            self._again.appendleft(job)
-        job = hand.jobs[0][1]
         hand.jobs.clear()
+        self._last.append(job)
+        self._again.extend(behind)
         key = (job.encoder, job.recordings[0].sound)
         self._attempts[key] += 1
         if self._attempts[key] >= ATTEMPTS:
@@ -227,7 +228,7 @@ class Crew:
     def _is_done(self, jobs: Iterator[Job]) -> bool:
         """Hand out what can be handed out; whether nothing is left."""
         self._deal(jobs)
-        return self._exhausted and not self._flying and not self._again
+        return self._exhausted and not (self._flying or self._again or self._last)
 
     def _deal(self, jobs: Iterator[Job]) -> None:
         """A job to every worker that has none, then the next ones."""
@@ -243,7 +244,7 @@ class Crew:
             return self._again.popleft()
         job = None if self._exhausted else next(jobs, None)
         self._exhausted = job is None
-        return job
+        return self._last.popleft() if job is None and self._last and not self._flying else job
 
     def _collected(self, reference: Any) -> tuple[Job, NDArray[np.float32]] | None:
         """The job that has ended and its vectors; None where its worker died."""

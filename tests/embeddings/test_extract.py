@@ -8,12 +8,13 @@ import sys
 
 import numpy as np
 import pytest
+import soundfile
 
 from reno_sweeps import audio
 from reno_sweeps.corpora import demo, folder, manifest
 from reno_sweeps.embeddings import _load
 from reno_sweeps.embeddings.extract import extract
-from reno_sweeps.encoders import load_encoder
+from reno_sweeps.encoders import encoder_facts, load_encoder
 from reno_sweeps.records import UserError
 
 BOTH = ("mfcc", "log-mel")
@@ -177,24 +178,126 @@ def test_the_demo_is_made_on_the_way(cache, monkeypatch):
     assert extraction.arrays["mfcc"].shape == (6, 80)
 
 
-def test_progress_ends_with_every_clip(corpus, cache):
-    said = []
+def test_progress_ends_with_every_clip(corpus, cache, listener):
+    heard = listener()
+    extract(corpus, BOTH, cache, progress=heard)
+    last = heard.standings[-1]
 
-    extract(corpus, BOTH, cache, progress=lambda *news: said.append(news))
+    assert (last.done, last.total, last.computed, last.what) == (8, 8, 8, "mfcc, log-mel")
+    assert last.rate > 0
+    assert last.left is None
+    assert heard.lines == []
 
-    assert said[-1] == (8, 8, "mfcc, log-mel")
+
+def test_what_the_cache_holds_is_done_but_not_computed(corpus, cache, listener):
+    extract(corpus, BOTH, cache)
+    heard = listener()
+    extraction = extract(corpus, BOTH, cache, progress=heard)
+
+    assert (heard.standings[-1].done, heard.standings[-1].computed) == (8, 0)
+    assert (extraction.workers, extraction.clips_per_second) == (0, None)
+
+
+def test_broken_recordings_are_said_at_once_the_first_few_and_the_others_at_the_end(voices, cache, listener, tmp_path):
+    corpus = folder.read(shutil.copytree(voices, tmp_path / "copy"))
+    for clip in corpus.clips[10:17]:
+        (corpus.root / clip.path).write_text("no sound")
+    heard = listener()
+    with pytest.raises(UserError, match="7 of 60"):
+        extract(corpus, ["mfcc"], cache, progress=heard)
+
+    said = [line.split(": ")[1] for line in heard.lines if line.startswith("broken: ")]
+    assert said == [clip.path for clip in corpus.clips[10:17]]
+    assert len(list(cache.rglob("*.safetensors"))) == 53
+
+
+class Faulty:
+    """An encoder whose embedding of some clips is no number; it remembers what it heard."""
+
+    def __init__(self, facts, faulty=lambda samples: False):
+        self.facts, self.dim, self.id = facts, 2, "faulty"
+        self.heard, self._faulty = [], faulty
+
+    def embed(self, clips):
+        self.heard.append([clip.size for clip in clips])
+        return np.array([[np.nan if self._faulty(clip) else clip.size, 1] for clip in clips], np.float32)
+
+
+def put_in_place(monkeypatch, faulty=lambda samples: False):
+    encoder = Faulty(encoder_facts("mfcc"), faulty)
+    monkeypatch.setattr(_load, "load_encoder", lambda *_, **__: encoder)
+    return encoder
 
 
 def test_an_embedding_that_is_no_number_names_clip_and_encoder(corpus, cache, monkeypatch):
-    class Mad:
-        def embed(self, clips):
-            return np.full((len(clips), 3), np.nan, np.float32)
-
-    monkeypatch.setattr(extracting, "load_encoder", lambda *_: Mad())
+    put_in_place(monkeypatch, faulty=lambda samples: True)
 
     with pytest.raises(UserError, match=r"encoder mfcc: its embedding of joy/s1_1\.wav holds NaN"):
         extract(corpus, ["mfcc"], cache)
     assert not list(cache.rglob("*.safetensors"))
+
+
+def test_the_others_of_a_batch_with_a_strange_embedding_are_kept(voices, cache, monkeypatch):
+    corpus = folder.read(voices)
+    lengths = [audio.decode(voices / clip.path).size for clip in corpus.clips]
+    encoder = put_in_place(monkeypatch, faulty=lambda samples: samples.size == lengths[7])
+    with pytest.raises(UserError, match=rf"{corpus.clips[7].path} holds NaN or infinity \(1 of"):
+        extract(corpus, ["mfcc"], cache)
+
+    assert len(list(cache.rglob("*.safetensors"))) == sum(map(len, encoder.heard)) - 1
+
+
+def test_the_same_batches_are_made_whatever_the_order_of_threads(voices, tmp_path, monkeypatch):
+    heard = []
+    for threads in (1, 2, 8):
+        monkeypatch.setattr("reno_sweeps.embeddings._clips._threads", lambda threads=threads: threads)
+        encoder = put_in_place(monkeypatch)
+        extract(folder.read(voices), ["mfcc"], tmp_path / str(threads))
+        heard.append(encoder.heard)
+
+    assert heard[0] == heard[1] == heard[2]
+    assert [len(batch) for batch in heard[0]] == [32, 28]
+
+
+def test_clips_in_another_order_have_the_same_vectors(voices, tmp_path):
+    corpus = folder.read(voices)
+    turned = type(corpus)(corpus.id, corpus.root, corpus.clips[::-1])
+    one, other = (extract(c, ["mfcc"], tmp_path / name).arrays["mfcc"] for c, name in ((corpus, "a"), (turned, "b")))
+
+    np.testing.assert_array_equal(one, other[::-1])
+
+
+def test_a_small_job_stays_in_this_process(voices, cache, monkeypatch):
+    monkeypatch.setattr("reno_sweeps.cluster.Ray", lambda *_: pytest.fail("Ray was started"))
+    extraction = extract(folder.read(voices), ["mfcc"], cache)
+
+    assert extraction.workers == 1
+    assert extraction.clips_per_second > 1
+
+
+def test_odd_recordings_have_embeddings(cache, tmp_path):
+    rng = np.random.default_rng(0)
+    sounds = {
+        "joy/silence.wav": (np.zeros(16_000), 16_000),
+        "joy/ten_ms.wav": (0.1 * rng.standard_normal(160), 16_000),
+        "joy/one_sample.wav": (np.full(1, 0.5), 16_000),
+        "anger/eight_channels.wav": (0.1 * rng.standard_normal((16_000, 8)), 16_000),
+        "anger/192_khz.wav": (0.1 * rng.standard_normal(96_000), 192_000),
+    }
+    for name, (samples, rate) in sounds.items():
+        (tmp_path / "odd" / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / "odd" / name, samples, rate)
+    arrays = extract(folder.read(tmp_path / "odd"), BOTH, cache).arrays
+
+    assert [arrays[name].shape for name in BOTH] == [(5, 80), (5, 160)]
+    assert all(np.isfinite(arrays[name]).all() for name in BOTH)
+
+
+def test_samples_that_are_no_numbers_are_a_broken_recording(corpus, cache):
+    soundfile.write(corpus.root / "joy/s1_1.wav", np.full(800, np.nan), 16_000, subtype="FLOAT")
+
+    with pytest.raises(UserError, match=r"joy/s1_1\.wav: 800 of 800 samples are not finite"):
+        extract(corpus, ["mfcc"], cache)
 
 
 def test_a_cache_that_cannot_be_written_is_an_error_and_no_broken_clip(corpus, tmp_path):

@@ -1,0 +1,199 @@
+"""Workers on a real Ray: the results of one process, whoever dies, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from reno_sweeps.cluster import TEMPORARY
+from reno_sweeps.corpora import folder
+from reno_sweeps.embeddings import _jobs
+from reno_sweeps.embeddings.extract import extract
+from reno_sweeps.records import UserError
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def corpus(voices):
+    return folder.read(voices)
+
+
+@pytest.fixture
+def small_jobs(monkeypatch):
+    """Four clips a job: many jobs from few clips."""
+    monkeypatch.setattr(_jobs, "CLIPS", 4)
+
+
+def folders():
+    return set(Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"))
+
+
+def test_two_workers_give_the_bits_of_one_process_and_leave_nothing(
+    corpus, wavlm, tmp_path, listener, small_jobs, ray_processes
+):
+    corpus = folder.read(shutil.copytree(corpus.root, tmp_path / "copy"))
+    broken = [corpus.clips[row].path for row in (0, 31, 59)]  # anywhere
+    for path in broken:
+        (corpus.root / path).write_text("no sound")
+    names, before, heard = ["mfcc", f"hf:{wavlm}"], folders(), listener()
+    here = extract(corpus, names, tmp_path / "one", workers=1, skip_broken=True)
+    away = extract(corpus, names, tmp_path / "two", workers=2, skip_broken=True, progress=heard)
+
+    assert all((here.arrays[name] == away.arrays[name]).all() for name in names)  # one thread each: OMP_NUM_THREADS
+    assert here.corpus == away.corpus
+    assert [left.path for left in away.corpus.skipped] == broken
+    assert (here.workers, away.workers) == (1, 2)
+    assert away.computed == dict.fromkeys(names, 57)
+    assert "2 workers encode on cpu" in heard.lines
+    assert ray_processes() == {}
+    assert folders() == before
+
+
+def test_a_killed_worker_is_replaced_and_nothing_is_lost(corpus, wavlm, tmp_path, listener, small_jobs, ray_processes):
+    def kill() -> None:
+        workers = [pid for pid, title in ray_processes().items() if "Worker.embed" in title or "ray::Worker" in title]
+        os.kill(workers[0], signal.SIGKILL)
+
+    heard = listener(at=4, do=kill)
+    found = extract(corpus, [f"hf:{wavlm}"], tmp_path / "two", workers=2, progress=heard)
+
+    assert (
+        found.arrays[f"hf:{wavlm}"] == extract(corpus, [f"hf:{wavlm}"], tmp_path / "one").arrays[f"hf:{wavlm}"]
+    ).all()
+    assert [line for line in heard.lines if line.startswith("a worker died; attempt 2 of 3 for ")]
+    assert found.computed == {f"hf:{wavlm}": 60}
+
+
+def test_clips_that_kill_every_worker_end_it_with_their_name_and_keep_the_others(
+    corpus, tmp_path, listener, small_jobs, monkeypatch, ray_processes
+):
+    from reno_sweeps.embeddings import extract_ray
+
+    lengths = {clip.path: (corpus.root / clip.path).stat().st_size for clip in corpus.clips}
+    deadly = max(lengths, key=lambda path: lengths[path])  # the first of the first job
+    samples = (lengths[deadly] - 44) // 2
+
+    class Mortal:
+        def __init__(self, orders, device):
+            pass
+
+        def hello(self):
+            from importlib import metadata
+
+            return "here", metadata.version("reno-sweeps"), 0
+
+        def embed(self, encoder, clips):
+            if any(clip.size == samples for clip in clips):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return np.ones((len(clips), 80), np.float32)
+
+    monkeypatch.setattr(extract_ray, "Worker", Mortal)
+    heard = listener()
+    with pytest.raises(UserError, match=r"its worker died 3 times at 4 clips") as refusal:
+        extract(corpus, ["mfcc"], tmp_path / "cache", workers=2, progress=heard)
+
+    assert f"the first {deadly}" in str(refusal.value)
+    assert len(str(refusal.value).splitlines()) <= 3
+    assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 56
+    assert ray_processes() == {}
+
+
+def test_what_a_worker_cannot_load_is_said_as_it_would_be_here(corpus, wavlm, tmp_path, ray_processes, monkeypatch):
+    names, copy = [], shutil.copytree(wavlm, tmp_path / "weights")
+    from reno_sweeps.embeddings import extract_ray
+
+    order = extract_ray._order
+
+    def damaged(load, *, parcel):
+        (copy / "model.safetensors").write_bytes(b"cut")
+        return order(load, parcel=parcel)
+
+    monkeypatch.setattr(extract_ray, "_order", damaged)
+    names.append(f"hf:{copy}")
+    with pytest.raises(UserError, match="weights"):
+        extract(corpus, names, tmp_path / "cache", workers=2)
+
+    assert ray_processes() == {}
+
+
+def test_an_interrupt_ends_promptly_leaves_nobody_and_the_next_run_goes_on(embed, voices, tmp_path, ray_processes):
+    before, store = folders(), tmp_path / "cache" / "embeddings"
+    begun = embed("--workers", "2")
+    group = psutil.Process(begun.pid)
+    end = time.monotonic() + 120
+    while not (processes := ray_processes(group)) and time.monotonic() < end:
+        time.sleep(0.2)
+    time.sleep(3)
+    processes |= ray_processes(group)
+    os.killpg(begun.pid, signal.SIGINT)
+    interrupted = time.monotonic()
+    begun.communicate(timeout=60)
+
+    assert begun.returncode == 130
+    assert time.monotonic() - interrupted < 15
+    assert [pid for pid in processes if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"] == []
+    assert folders() - before == set()
+    kept = len(list(store.rglob("*.safetensors")))
+    again = embed("--workers", "1")
+    assert f'": {60 - kept}\n' in again.communicate(timeout=120)[0]
+
+
+JOINED = """
+import shutil, sys
+from pathlib import Path
+from reno_sweeps.corpora import folder
+from reno_sweeps.embeddings.extract import extract
+from reno_sweeps.embeddings import _parcel
+
+corpus, weights, cache, address = sys.argv[1:]
+pack = _parcel.pack
+
+def pack_and_lose(place, put):
+    packed = pack(place, put)
+    shutil.rmtree(place)  # as on a machine that never had it
+    return packed
+
+_parcel.pack = pack_and_lose
+found = extract(
+    folder.read(Path(corpus)), [f"hf:{weights}"], Path(cache), workers=2, ray_address=address, device="auto"
+)
+print(found.computed, found.workers)
+"""
+
+
+def test_weights_travel_to_a_cluster_that_has_not_got_them(corpus, wavlm, tmp_path):
+    there = [str(Path(sys.executable).parent / "ray")]
+    weights = shutil.copytree(wavlm, tmp_path / "wavlm")
+    base = Path(tempfile.mkdtemp(prefix="rj", dir="/tmp"))
+    clean = {name: value for name, value in os.environ.items() if "RAY_AUTH" not in name}
+    environment = {**clean, "RAY_AUTH_MODE": "disabled", "TMPDIR": str(base)}
+    port = "6397"
+    start = ["start", "--head", "--port", port, "--num-cpus", "2", "--include-dashboard=false", f"--temp-dir={base}/r"]
+    try:
+        subprocess.run([*there, *start], env=environment, check=True, capture_output=True, timeout=120)
+        done = subprocess.run(
+            [sys.executable, "-c", JOINED, corpus.root, weights, tmp_path / "cache", f"127.0.0.1:{port}"],
+            env=environment, capture_output=True, text=True, check=False, timeout=200,
+        )  # fmt: skip
+    finally:
+        subprocess.run([*there, "stop", "--force"], env=environment, capture_output=True, check=False, timeout=60)
+        left = list(base.glob("reno-*"))
+        shutil.rmtree(base, ignore_errors=True)
+
+    assert f"{{'hf:{weights}': 60}} 2" in done.stdout, done.stderr
+    assert left == []
+    one = extract(corpus, [f"hf:{wavlm}"], tmp_path / "one").arrays[f"hf:{wavlm}"]
+    two = extract(corpus, [f"hf:{wavlm}"], tmp_path / "cache")
+    assert two.computed == {f"hf:{wavlm}": 0}
+    np.testing.assert_array_equal(one, two.arrays[f"hf:{wavlm}"])

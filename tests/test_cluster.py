@@ -1,0 +1,126 @@
+"""Ray of our own: prepared before it is imported, private, one at a time, and gone when it is closed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from reno_sweeps import cluster
+from reno_sweeps.cluster import TEMPORARY, prepare
+from reno_sweeps.records import UserError
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    """No word of Ray's, and a home without a token."""
+    monkeypatch.setattr(cluster, "_LATE", [])
+    for name in [name for name in os.environ if name.startswith("RAY_AUTH")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RAY_AUTH_MODE", "")
+    monkeypatch.delenv("RAY_AUTH_MODE")
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    return monkeypatch
+
+
+def test_our_own_ray_takes_a_token(environment):
+    prepare()
+
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+
+
+def test_a_cluster_is_joined_without_a_token_where_none_is_at_hand(environment):
+    prepare("head:6379")
+
+    assert os.environ["RAY_AUTH_MODE"] == "disabled"
+
+
+def test_a_cluster_is_joined_with_the_token_that_is_at_hand(environment, tmp_path):
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("token")
+    prepare("head:6379")
+
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+
+
+def test_what_the_user_has_set_stays(environment):
+    environment.setenv("RAY_AUTH_MODE", "disabled")
+    environment.setenv("TUNE_WARN_THRESHOLD_S", "7")
+    prepare()
+
+    assert (os.environ["RAY_AUTH_MODE"], os.environ["TUNE_WARN_THRESHOLD_S"]) == ("disabled", "7")
+
+
+def test_nothing_phones_home(environment):
+    environment.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
+    prepare()
+
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+def test_a_ray_that_was_imported_too_early_to_want_a_token_is_not_run_without_one():
+    program = (
+        "import ray\nfrom reno_sweeps import cluster, records\n"
+        "try:\n    cluster.Ray()\nexcept records.UserError as error:\n    print(error)"
+    )
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=clean)
+
+    assert "set RAY_AUTH_MODE=token" in done.stdout
+
+
+def test_importing_this_imports_no_ray():
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, reno_sweeps.cluster; print('ray' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.strip() == "False"
+
+
+def test_what_a_killed_driver_left_is_removed_and_what_a_living_one_has_is_not(tmp_path):
+    dead, alive, foreign = (tmp_path / name for name in (f"{TEMPORARY}4194304-x", f"{TEMPORARY}1-x", "other-4194304-x"))
+    for folder in (dead, alive, foreign):
+        folder.mkdir()
+    cluster._sweep_temporary(tmp_path)
+
+    assert sorted(tmp_path.iterdir()) == sorted([alive, foreign])
+
+
+def folders() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob(f"{TEMPORARY}{os.getpid()}-*"))
+
+
+@pytest.mark.slow
+def test_a_private_ray_is_private_alone_and_gone_when_it_is_closed():
+    with cluster.Ray() as ours:
+        import ray  # by now it was told to want a token
+
+        (folder,) = folders()
+        token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
+
+        assert ours.folder == folder == token.parent
+        assert (folder.stat().st_mode & 0o777, token.stat().st_mode & 0o777) == (0o700, 0o600)
+        assert ours.resources["CPU"] >= 1
+        with pytest.raises(UserError, match="Ray runs in this process already"):
+            cluster.Ray()
+        assert ray.is_initialized()
+    ours.close()
+
+    assert not ray.is_initialized()
+    assert folders() == set()
+    assert "RAY_AUTH_TOKEN_PATH" not in os.environ
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_not_there_is_refused_and_leaves_nothing():
+    with pytest.raises(UserError, match="--ray-address auto: no cluster answers"):
+        cluster.Ray("auto")
+
+    assert folders() == set()

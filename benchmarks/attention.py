@@ -7,20 +7,18 @@ python benchmarks/attention.py [--clips 24] [--layers 12] [--rounds 3] [--norm g
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread a worker, as extraction runs
 
 import numpy as np
 import torch
+from machine import machine, show
 from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2FeatureExtractor, WavLMConfig, WavLMModel
 
 from reno_sweeps import audio
@@ -89,13 +87,6 @@ def compare(clips: list[np.ndarray], folder: Path, rounds: int, device: str) -> 
     }
 
 
-def machine(device: str) -> dict[str, object]:
-    """Where it was measured."""
-    versions = {name: metadata.version(name) for name in ("torch", "transformers", "numpy", "reno-sweeps")}
-    where = torch.cuda.get_device_name(0) if device == "cuda" else platform.processor() or platform.machine()
-    return {"device": where, "cores": os.cpu_count(), "threads": torch.get_num_threads(), **versions}
-
-
 def main() -> None:
     """Print the table; write it where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -115,10 +106,10 @@ def main() -> None:
             made = checkpoint(Path(folder), options.layers, norm)
             rows[norm] = compare(clips, made, options.rounds, options.device)
     heard = {"clips": len(clips), "seconds": round(sum(map(len, clips)) / 16_000, 1), "layers": options.layers}
-    text = json.dumps({"machine": machine(options.device), **heard, "rounds": options.rounds, "wavlm": rows}, indent=2)
-    print(text)
-    if options.output:
-        options.output.write_text(text + "\n")
+    show(
+        {"machine": machine(), "device": options.device, **heard, "rounds": options.rounds, "wavlm": rows},
+        options.output,
+    )
 
 
 if __name__ == "__main__":

@@ -6,19 +6,17 @@ python benchmarks/audio_mamba.py [--rounds 5] [--sizes tiny,base] [--output resu
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from importlib import metadata
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread a worker, as embeddings are extracted
 
 import numpy as np
 import torch
+from machine import machine, show
 from torch import Tensor
 from torch.nn.functional import conv1d, layer_norm, linear, silu, softplus
 
@@ -177,15 +175,6 @@ def compare_on_gpu(name: str, rounds: int) -> dict[str, object]:
     return {"encoder": name, "scan": times, "furthest_apart": apart, "one_at_a_time": together | speed}
 
 
-def machine() -> dict[str, object]:
-    """Where it was measured."""
-    versions = {name: metadata.version(name) for name in ("torch", "numpy", "reno-sweeps")}
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    load = round(os.getloadavg()[0], 2)
-    cpu = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(), "load": load}
-    return {**cpu, "threads": torch.get_num_threads(), "gpu": gpu, **versions}
-
-
 def measure(sizes: list[str], rounds: int) -> dict[str, object]:
     """Everything, as plain JSON."""
     torch.set_num_threads(1)
@@ -209,10 +198,7 @@ def main() -> None:
     parser.add_argument("--sizes", default="tiny,base")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    text = json.dumps(measure(options.sizes.split(","), options.rounds), indent=2)
-    print(text)
-    if options.output:
-        options.output.write_text(text + "\n")
+    show(measure(options.sizes.split(","), options.rounds), options.output)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 python benchmarks/extraction.py [--clips 120] [--rounds 3] [--size small|base] [--corpus MANIFEST] [--output FILE]
 
-Wall-clock on a quiet machine. `peer`: decode a clip, encode it, store it, then the next, all cores in torch. `here_1`:
-extract in this process with one thread in torch, as auto begins; `here_all`: `workers=1`, all cores; `two`: two
-workers of one thread each, counted from their first result to their last, so that seconds of starting (said apart)
-are not counted as speed.
+Wall-clock on a quiet machine. `peer`: decode a clip, encode it, store it, then the next, all cores in torch. `turns`:
+decode a batch, then encode it, then store it, all cores. `here_1`: extract in this process with one thread in torch, as
+auto begins; `here_all`: `workers=1`, all cores; `two`: two workers of one thread each. Speed is counted from the first
+result to the last, without the seconds of starting, which are said apart; batches are smaller than usual (--batch), so
+that few clips show a speed.
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 
 import torch
 import transformers
+from machine import machine, show
 
 from reno_sweeps import audio
 from reno_sweeps.corpora import manifest
+from reno_sweeps.embeddings import _jobs
 from reno_sweeps.embeddings._pace import Standing
 from reno_sweeps.embeddings.address import address
 from reno_sweeps.embeddings.extract import extract
@@ -88,6 +89,20 @@ def peer(corpus: Corpus, name: str, cache: Path) -> tuple[float, float]:
     return (len(corpus.clips) - 1) / (time.perf_counter() - first), first - began
 
 
+def turns(corpus: Corpus, name: str, cache: Path) -> tuple[float, float]:
+    """A batch at a time, and nothing beside anything."""
+    began = time.perf_counter()
+    encoder, facts, store = load_encoder(name), encoder_facts(name), Store(cache / "embeddings")
+    first, size = 0.0, _jobs.CLIPS
+    for start in range(0, len(corpus.clips), size):
+        clips = [audio.decode(corpus.root / clip.path) for clip in corpus.clips[start : start + size]]
+        sounds = [audio.samples_digest(samples) for samples in clips]
+        vectors = encoder.embed(clips)
+        store.put_all([(address(s, facts), v, {"audio": s, **facts}) for s, v in zip(sounds, vectors, strict=True)])
+        first = first or time.perf_counter()
+    return (len(corpus.clips) - size) / (time.perf_counter() - first), first - began
+
+
 def ours(workers: int) -> Callable[[Corpus, str, Path], tuple[float, float]]:
     """`extract`, likewise."""
 
@@ -111,7 +126,10 @@ def with_threads(count: int | None, work: Callable[[], tuple[float, float]]) -> 
 
 def compare(corpus: Corpus, name: str, rounds: int) -> dict[str, object]:
     """All ways in turn, round by round, each with a cache of its own."""
-    ways = {"peer": (peer, None), "here_1": (ours(1), 1), "here_all": (ours(1), None), "two": (ours(2), 1)}
+    ways: dict[str, tuple[Callable[[Corpus, str, Path], tuple[float, float]], int | None]] = {
+        "peer": (peer, None), "turns": (turns, None),
+        "here_1": (ours(1), 1), "here_all": (ours(1), None), "two": (ours(2), 1),
+    }  # fmt: skip
     found: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     for _ in range(rounds):
         for way, (run, threads) in ways.items():
@@ -125,16 +143,9 @@ def compare(corpus: Corpus, name: str, rounds: int) -> dict[str, object]:
         "seconds_to_first": {way: round(statistics.median(s for _, s in found[way]), 1) for way in found},
         "two_over_here_1": ratio("two", "here_1"),
         "two_over_here_all": ratio("two", "here_all"),
-        "ahead_over_peer": ratio("here_all", "peer"),
+        "here_all_over_peer": ratio("here_all", "peer"),
+        "here_all_over_turns": ratio("here_all", "turns"),
     }
-
-
-def machine() -> dict[str, object]:
-    """Where it was measured."""
-    names = ("torch", "torchaudio", "transformers", "ray", "numpy", "soundfile", "soxr", "reno-sweeps")
-    versions = {name: metadata.version(name) for name in names}
-    load = round(os.getloadavg()[0], 2)
-    return {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(), "load": load, **versions}
 
 
 def main() -> None:
@@ -142,10 +153,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=120)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--size", choices=("small", "base"), default="small")
     parser.add_argument("--corpus", type=Path, default=SHARED)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
+    _jobs.CLIPS = options.batch
     transformers.utils.logging.disable_progress_bar()
     whole = manifest.read(options.corpus)
     corpus = replace(whole, clips=whole.clips[:: max(1, len(whole.clips) // options.clips)][: options.clips])
@@ -153,11 +166,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         names = {"mfcc": "mfcc", f"wavlm-{options.size}": f"hf:{random_wavlm(Path(folder) / 'wavlm', options.size)}"}
         rows = {label: compare(corpus, name, options.rounds) for label, name in names.items()}
-    found = {"machine": before, "clips": len(corpus.clips), "rounds": options.rounds, "extraction": rows}
-    text = json.dumps(found, indent=2)
-    print(text)
-    if options.output:
-        options.output.write_text(text + "\n")
+    found = {
+        "machine": before,
+        "clips": len(corpus.clips),
+        "batch": _jobs.CLIPS,
+        "rounds": options.rounds,
+        "extraction": rows,
+    }
+    show(found, options.output)
 
 
 if __name__ == "__main__":

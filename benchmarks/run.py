@@ -1,89 +1,50 @@
-"""Our trainer beside a naive one, in one run on one machine: milliseconds a step, as medians and as a ratio.
+"""All benchmarks in turn, each in a process of its own, small; every ratio is between two things in one run.
 
-python benchmarks/run.py [--rounds 5] [--steps 40] [--output results.json]
+python benchmarks/run.py [heads audio_mamba attention extraction] [--output results.json]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import statistics
-import time
-from collections.abc import Callable
-from importlib import metadata
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread a worker, as the sweeps train
+from machine import show
 
-import naive
-import numpy as np
-import torch
-
-from reno_sweeps.records import Key, Model, Split
-from reno_sweeps.training.configuration import resolve
-from reno_sweeps.training.trainer import Data, train_cohort
-
-BATCH = 32
-WIDTHS = ((80, 160), (768, 960))
+HERE = Path(__file__).parent
+SMALL = {
+    "heads": ["--rounds", "5"],
+    "audio_mamba": ["--rounds", "5"],
+    "attention": ["--clips", "16", "--rounds", "3"],
+    "extraction": ["--clips", "96", "--rounds", "3"],
+}
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Processor seconds of one call: these machines are shared."""
-    began = time.process_time()
-    work()
-    return time.process_time() - began
-
-
-def ours(data: Data, steps: int) -> Callable[[], object]:
-    """One epoch of exactly so many steps."""
-    rows = tuple(range(BATCH * steps))
-    values = resolve("reno", {"training.epochs": 1}, {})
-    encoders = tuple(data.embeddings)
-    model = Model(Key("bench"), "reno", encoders, values, seed=0, split=Split(rows, (), rows[:BATCH]), epochs=1)
-    return lambda: list(train_cohort([model], data))
-
-
-def compare(width: tuple[int, int], rounds: int, steps: int) -> dict[str, object]:
-    """Both sides in turn, round by round."""
-    rng = np.random.default_rng(0)
-    n = BATCH * steps
-    vectors = {f"e{d}": rng.standard_normal((n, d)).astype(np.float32) for d in width}
-    labels = rng.integers(0, 6, n)
-    mine = ours(Data(vectors, labels, tuple("abcdef")), steps)
-    x, y = (torch.from_numpy(v) for v in vectors.values())
-    theirs = lambda: naive.train(x, y, torch.from_numpy(labels), steps=steps, batch=BATCH)  # noqa: E731  # one word
-    mine(), theirs()  # warm
-    times = [(seconds(theirs), seconds(mine)) for _ in range(rounds)]
-    peer, own = (statistics.median(column) * 1000 / steps for column in zip(*times, strict=True))
-    return {
-        "encoders": list(width),
-        "naive_ms_per_step": round(peer, 2),
-        "ours_ms_per_step": round(own, 2),
-        "ratio": round(statistics.median(a / b for a, b in times), 2),
-    }
-
-
-def machine() -> dict[str, object]:
-    """Where it was measured."""
-    versions = {name: metadata.version(name) for name in ("torch", "numpy", "reno-sweeps")}
-    return {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(), "threads": 1, **versions}
+def measure(name: str) -> object:
+    """What one benchmark found."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "found.json"
+        command = [sys.executable, str(HERE / f"{name}.py"), *SMALL[name], "--output", str(output)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return json.loads(output.read_text())
 
 
 def main() -> None:
-    """Print the table; write it where asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=40)
+    """Print all figures; write them where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help=", ".join(SMALL))
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    rows = [compare(width, options.rounds, options.steps) for width in WIDTHS]
-    text = json.dumps({"machine": machine(), "batch": BATCH, "rounds": options.rounds, "reno": rows}, indent=2)
-    print(text)
-    if options.output:
-        options.output.write_text(text + "\n")
+    if unknown := [name for name in options.names if name not in SMALL]:
+        parser.error(f"no benchmark {unknown[0]!r}; there are {', '.join(SMALL)}")
+    found = {}
+    for name in options.names or SMALL:
+        print(f"measuring {name} …", file=sys.stderr, flush=True)
+        found[name] = measure(name)
+    show(found, options.output)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from reno_sweeps.embeddings.extract_ray import Crew
     from reno_sweeps.encoders._facts import Encoder
 
 logger = logging.getLogger(__name__)
@@ -127,16 +128,28 @@ class _Hands:
         if first is None:
             return
         jobs = itertools.chain([first], jobs)
-        if self.asked in {None, 1}:
-            yield from self._here(jobs, clips)
-        yield from self._away(jobs)
-
-    def _here(self, jobs: Iterator[Job], clips: Clips) -> Results:
-        """In this process: all, or until workers pay."""
-        device, memory = self._local_device(), _room.need(self.loads.values())
-        if device is None:
+        device = self._local_device()
+        if self.asked in {None, 1} and device is not None:
+            yield from self._here(jobs, clips, device, call=self.asked is None and self._can_call(device))
+        first = next(jobs, None)
+        if first is None:
             return
-        call = self.asked is None and (self.address is not None or _room.here(device, memory, self.gpus) > 1)
+        jobs = itertools.chain([first], jobs)
+        crew = self._crew()
+        if crew is None:
+            yield from self._here(jobs, clips, device or "cpu", call=False)
+            return
+        with crew:
+            self.workers = max(self.workers, crew.size)
+            self.listener.say(f"{crew.size} workers encode on {crew.device}")
+            yield from crew.run(jobs)
+
+    def _can_call(self, device: str) -> bool:
+        memory = _room.need(self.loads.values())
+        return self.address is not None or _room.here(device, memory, self.gpus) > 1
+
+    def _here(self, jobs: Iterator[Job], clips: Clips, device: str, *, call: bool) -> Results:
+        """In this process: all, or, where workers may be called, until they pay."""
         here = _Here(self.loads, device, threads=1 if call and device == "cpu" else _room.cores())
         self.workers = 1
         for job in jobs:
@@ -145,25 +158,23 @@ class _Hands:
             if call and here.seconds_left(clips) > WORTH:
                 return
 
-    def _away(self, jobs: Iterator[Job]) -> Results:
-        """By workers."""
-        first = next(jobs, None)
-        if first is None:
-            return
+    def _crew(self) -> Crew | None:
+        """Workers; None where nobody asked for them and Ray cannot start here, which is said."""
         cluster.prepare(self.address)
         from reno_sweeps.embeddings.extract_ray import Crew
 
-        with Crew(
-            list(self.loads.values()),
-            self.device,
-            workers=self.asked,
-            gpus=self.gpus,
-            address=self.address,
-            listener=self.listener,
-        ) as crew:
-            self.workers = max(self.workers, crew.size)
-            self.listener.say(f"{crew.size} workers encode on {crew.device}")
-            yield from crew.run(itertools.chain([first], jobs))
+        how = (self.asked, self.gpus, self.address)
+        try:
+            return Crew(list(self.loads.values()), self.device, *how, listener=self.listener)
+        except (
+            UserError,
+            RuntimeError,
+            OSError,
+        ) as fault:  # Ray runs already, or has no room for its sockets and memory
+            if how != (None, self.gpus, None):
+                raise
+            self.listener.say(f"no workers, this process goes on alone: {str(fault).strip().splitlines()[0]}")
+            return None
 
     def _local_device(self) -> str | None:
         """Where this process encodes; None where a cluster has the GPU that was asked for, and this machine none."""

@@ -102,10 +102,10 @@ class Crew:
         self,
         loads: Sequence[Load],
         device: str,
-        *,
         workers: int | None,
         gpus: int | None,
         address: str | None,
+        *,
         listener: Listener,
     ) -> None:
         self._ray, self._listener = cluster.Ray(address), listener

@@ -13,6 +13,7 @@ import soundfile
 from reno_sweeps import audio
 from reno_sweeps.corpora import demo, folder, manifest
 from reno_sweeps.embeddings import _load
+from reno_sweeps.embeddings import extract as extracting
 from reno_sweeps.embeddings.extract import extract
 from reno_sweeps.encoders import encoder_facts, load_encoder
 from reno_sweeps.records import UserError
@@ -273,6 +274,57 @@ def test_a_small_job_stays_in_this_process(voices, cache, monkeypatch):
 
     assert extraction.workers == 1
     assert extraction.clips_per_second > 1
+
+
+class Crewlike:
+    """Workers that are this process."""
+
+    def __init__(self, loads, device, workers, gpus, address, listener):
+        self.size, self.device = 3, device
+        self._encoders = {load.id: load.open(device) for load in loads}
+        self.jobs = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def run(self, jobs):
+        for job in jobs:
+            self.jobs.append(job)
+            yield job, self._encoders[job.encoder].embed(job.clips)
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    """Two cores, and every wait is long enough to call workers."""
+    monkeypatch.setattr(extracting, "WORTH", 0.0)
+    monkeypatch.setattr("reno_sweeps.embeddings._room.here", lambda *_: 2)
+
+
+def test_a_long_job_begins_here_and_goes_on_with_workers(voices, cache, listener, tmp_path, monkeypatch, soon):
+    monkeypatch.setattr("reno_sweeps.embeddings.extract_ray.Crew", Crewlike)
+    heard = listener()
+    spread = extract(folder.read(voices), ["mfcc"], cache, progress=heard)
+
+    assert heard.lines == ["3 workers encode on cpu"]
+    assert spread.workers == 3
+    assert (spread.arrays["mfcc"] == extract(folder.read(voices), ["mfcc"], tmp_path, workers=1).arrays["mfcc"]).all()
+
+
+def test_where_ray_cannot_start_this_process_goes_on_alone(voices, cache, listener, monkeypatch, soon):
+    def refused(*_):
+        raise UserError("Ray runs in this process already\ncall ray.shutdown() before the sweep")
+
+    monkeypatch.setattr("reno_sweeps.cluster.Ray", refused)
+    heard = listener()
+    alone = extract(folder.read(voices), ["mfcc"], cache, progress=heard)
+
+    assert heard.lines == ["no workers, this process goes on alone: Ray runs in this process already"]
+    assert (alone.workers, alone.computed["mfcc"]) == (1, 60)
+    with pytest.raises(UserError, match="Ray runs in this process already"):
+        extract(folder.read(voices), ["log-mel"], cache, workers=2)
 
 
 def test_odd_recordings_have_embeddings(cache, tmp_path):

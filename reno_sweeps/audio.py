@@ -18,6 +18,7 @@ RATE = 16_000  # samples a second: what every encoder of the house hears (method
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 LONGEST = 600  # seconds of one recording: what decoding may take of memory has a bound, whatever a header promises
 RATES = (1_000, 384_000)  # samples a second that a recording may have
+LOUDEST = 2.0**32  # times full scale: floats that hold 32-bit integers stay below; beyond, sums and squares overflow
 BLOCK = 1 << 20  # samples, of all channels together, that are read at once
 VERSION = "1"  # raise it when the same file gives other samples: decoding, mixing or resampling changed
 
@@ -51,7 +52,7 @@ def decode(file: Path) -> NDArray[np.float32]:
     """The recording as float32 samples [n] at 16 kHz: channels averaged, resampled by soxr (VHQ), gain untouched.
 
     Raises AudioError, naming file and fault, for a missing, unreadable, truncated, empty or overlong (`LONGEST`) file,
-    a rate outside `RATES` and samples that are no numbers.
+    a rate outside `RATES` and samples that are no numbers or beyond `LOUDEST`.
     """
     return hear(file)[0]
 
@@ -63,6 +64,8 @@ def hear(file: Path) -> tuple[NDArray[np.float32], Header]:
     mono, rate, channels = _read(file)
     if strange := int(np.count_nonzero(~np.isfinite(mono))):
         raise AudioError(f"{file}: {strange} of {mono.size} samples are not finite numbers")
+    if mono.size and (peak := float(np.abs(mono).max())) > LOUDEST:
+        raise AudioError(f"{file}: samples up to {peak:.0e} times full scale are no sound")
     samples = _resample(mono, rate) if rate != RATE and mono.size else mono
     if not samples.size:
         raise AudioError(f"{file}: empty, it holds no samples")

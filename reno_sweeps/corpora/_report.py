@@ -174,7 +174,7 @@ def _some(sounds: Mapping[Clip, Sound], is_one: Callable[[Sound], bool]) -> dict
 
 def _kind(why: str) -> str:
     """A reason without its figures: 'truncated, … of … samples'."""
-    return re.sub(r"\d[\d.,]*", "…", why)
+    return re.sub(r"(?<![A-Za-z])\d[\d.,e+]*", "…", why)  # the 3 of mp3 is no figure
 
 
 def _same(group: Iterable[Clip]) -> str:

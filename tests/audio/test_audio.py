@@ -135,6 +135,20 @@ def test_a_broken_recording_is_refused_with_its_name_and_its_fault(tmp_path, kin
     assert isinstance(refusal.value, UserError)
 
 
+def test_floats_beyond_all_recordings_are_refused(tmp_path):
+    """Their squares and sums would be no numbers any more: 1e38, or an offset of 3e38."""
+    file = save(tmp_path / "loud.wav", np.array([0.0, -4e37, 1.0], np.float32), subtype="FLOAT")
+
+    with pytest.raises(audio.AudioError, match=r"loud\.wav: samples up to 4e\+37 times full scale are no sound"):
+        audio.decode(file)
+
+
+def test_floats_that_hold_integers_are_taken_as_they_are(tmp_path):
+    samples = sine(16_000) * 2.0**31
+
+    np.testing.assert_array_equal(audio.decode(save(tmp_path / "a.wav", samples, subtype="FLOAT")), samples)
+
+
 def test_a_streamed_wave_whose_length_is_not_known_is_whole(tmp_path):
     file = save(tmp_path / "a.wav", sine(16_000))
     content = bytearray(file.read_bytes())

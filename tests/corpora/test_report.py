@@ -21,9 +21,9 @@ def report(root: Path, speaker: str | None = None, **facts) -> dict:
     return corpus_report(examine(folder.read(root, speaker)), **facts)
 
 
-def save(file: Path, samples: np.ndarray, rate: int = 16_000) -> None:
+def save(file: Path, samples: np.ndarray, rate: int = 16_000, **options) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(file, samples, rate)
+    soundfile.write(file, samples, rate, **options)
 
 
 def noise(seed: int, seconds: float = 0.5, peak: float = 0.3) -> np.ndarray:
@@ -106,7 +106,14 @@ def test_reasons_are_counted_without_their_figures(tmp_path):
         content = (root / "joy/s1_1.wav").read_bytes()
         (root / f"joy/{name}.wav").write_bytes(content[: int(share * len(content))])
 
-    assert report(root)["skipped_why"] == {"truncated, … of … bytes of sound": 2}
+    (root / "joy/notes.txt").touch()
+    save(root / "joy/loud.wav", np.full(100, 3e38, np.float32), subtype="FLOAT")
+
+    assert report(root)["skipped_why"] == {
+        "truncated, … of … bytes of sound": 2,
+        "not a wav, flac, ogg, mp3 file": 1,
+        "samples up to … times full scale are no sound": 1,
+    }
 
 
 def test_a_copy_in_another_format_and_rate_is_a_near_duplicate(tmp_path):

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reno_sweeps.corpora._unpack import Limits, unpack
@@ -179,6 +179,73 @@ def test_an_unknown_compression_is_refused(tmp_path):
         content[content.find(magic) + place] = 99
 
     assert "is damaged" in refused(archive(tmp_path, bytes(content)), tmp_path / "out")
+
+
+METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    method=st.sampled_from(METHODS), changes=st.lists(st.tuples(st.floats(0, 0.9999), st.integers(0, 255)), max_size=4)
+)
+def test_whatever_is_damaged_is_said_in_words(tmp_path, method, changes):
+    content = bytearray(zipped({"a/ü.wav": bytes(range(256)), "b.wav": b"hello" * 50}, method))
+    for place, byte in changes:
+        content[int(place * len(content))] = byte
+
+    said = ""
+    try:
+        unpack(archive(tmp_path, bytes(content)), tmp_path / "out")
+    except UserError as refusal:
+        said = str(refusal)
+    shutil.rmtree(tmp_path / "out", ignore_errors=True)
+
+    assert len(said.splitlines()) <= 3
+    assert len(said) < 500
+
+
+@pytest.mark.parametrize(("magic", "place"), [(b"PK\x01\x02", 6), (b"BZh9", 8), (b"PK\x01\x02", 45)])
+def test_versions_streams_and_places_from_nowhere_are_said_in_words(tmp_path, magic, place):
+    content = bytearray(zipped({"a.wav": b"hello" * 50}, zipfile.ZIP_BZIP2))
+    content[content.find(magic) + place] = 255
+
+    assert "a.zip: " in refused(archive(tmp_path, bytes(content)), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "name", ["d/" * 17 + "a.wav", "a" * 252 + ".wav", "ä" * 126 + ".wav", ("d" * 200 + "/") * 5 + "a.wav", "d/" * 3000]
+)
+def test_names_that_no_disk_takes_are_refused(tmp_path, name):
+    said = refused(archive(tmp_path, zipped({"fine.wav": b"x", name: b"x"})), tmp_path / "out")
+
+    assert "has too long a name; nothing was unpacked" in said
+    assert len(said) < 250
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_that_a_disk_just_takes_are_not_refused(tmp_path):
+    files = {"d/" * 16 + "a.wav": b"x", "a" * 251 + ".wav": b"x"}
+
+    assert unpack(archive(tmp_path, zipped(files)), tmp_path / "out") == 2
+
+
+def test_too_many_folders_are_refused(tmp_path):
+    file = archive(tmp_path, zipped({f"{n}/{n}/{n}.wav": b"x" for n in range(3)}))
+
+    assert "6 folders, more than the 5" in refused(file, tmp_path / "out", TIGHT)
+
+
+def test_a_file_that_is_a_folder_too_is_refused(tmp_path):
+    file = archive(tmp_path, zipped({"a/b.wav": b"x", "a/b.wav/c.wav": b"x"}))
+
+    assert "'a/b.wav' is a file and a folder; nothing was unpacked" in refused(file, tmp_path / "out")
+
+
+def test_a_list_of_members_beyond_all_measure_is_not_read(tmp_path):
+    file = archive(tmp_path, zipped({f"{n}.wav": b"" for n in range(100)}))
+
+    assert "bytes of member names" in refused(file, tmp_path / "out", Limits(table=5_000))
+    assert unpack(file, tmp_path / "out", limits=Limits(table=5_300)) == 100
 
 
 def test_a_disk_without_room_is_said_before_anything_is_written(tmp_path, monkeypatch):

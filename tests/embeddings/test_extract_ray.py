@@ -127,6 +127,23 @@ def test_what_a_worker_cannot_load_is_said_as_it_would_be_here(corpus, wavlm, tm
     assert ray_processes() == {}
 
 
+def lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != "zombie"
+    except psutil.NoSuchProcess:
+        return False
+
+
+def living(processes: dict[int, str], patience: float = 5.0) -> dict[int, str]:
+    """Those that go on; a process that was told to end may take a moment."""
+    end = time.monotonic() + patience
+    while True:
+        left = {pid: title for pid, title in processes.items() if lives(pid)}
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.1)
+
+
 def test_an_interrupt_ends_promptly_leaves_nobody_and_the_next_run_goes_on(embed, voices, tmp_path, ray_processes):
     before, store = folders(), tmp_path / "cache" / "embeddings"
     begun = embed("--workers", "2")
@@ -142,7 +159,7 @@ def test_an_interrupt_ends_promptly_leaves_nobody_and_the_next_run_goes_on(embed
 
     assert begun.returncode == 130
     assert time.monotonic() - interrupted < 15
-    assert [pid for pid in processes if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"] == []
+    assert living(processes) == {}
     assert folders() - before == set()
     kept = len(list(store.rglob("*.safetensors")))
     again = embed("--workers", "1")

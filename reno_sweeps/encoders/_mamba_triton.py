@@ -80,5 +80,8 @@ def fused(given: Scanned) -> Tensor:
 
 def _rowed(x: Tensor) -> Tensor:
     """A tensor or a slice of its last axis as it is, anything else as a copy: rows of equal distance."""
+    import torch
+
     regular = x.stride(2) == 1 and x.stride(0) == x.shape[1] * x.stride(1)
-    return x if regular else x.contiguous()
+    # not x.contiguous(): where an axis has one entry, that keeps whatever stride it has there
+    return x if regular else x.clone(memory_format=torch.contiguous_format)

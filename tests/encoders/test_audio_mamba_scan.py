@@ -139,6 +139,21 @@ def test_the_kernel_is_the_recurrence_in_tritons_interpreter():
     assert float(done.stdout) < 2e-6
 
 
+def test_an_axis_of_one_entry_may_have_any_stride():
+    pytest.importorskip("triton", reason="triton is published for Linux only")
+    from reno_sweeps.encoders._mamba_triton import _rowed
+
+    odd = torch.arange(24.0).as_strided((4, 1, 3), (6, 1, 1))  # one chunk: its stride says nothing
+    wide = torch.zeros(1, 1, 3).expand(4, 2, 3)
+    rowed = _rowed(odd)
+
+    assert rowed.stride() == (3, 3, 1)
+    assert torch.equal(rowed, odd)
+    assert _rowed(wide[..., :1].expand(4, 2, 3)).stride(2) == 1
+    sliced = torch.zeros(4, 2, 6)[..., 3:]
+    assert _rowed(sliced) is sliced
+
+
 COMPILED = """
 import triton
 from triton.backends.compiler import GPUTarget

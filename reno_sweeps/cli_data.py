@@ -90,13 +90,15 @@ def encoders_check(
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Load one encoder and embed a short sound with it.
+    """Load one encoder and embed a short sound with it. Exit code 4 where what it gives is no number.
 
     Example: reno-sweep encoders check hf:weights/wavlm
     """
     from reno_sweeps.app import encoders
 
-    show(encoders.check(encoder, weights or [], {"device": device}), json)
+    said = encoders.check(encoder, weights or [], {"device": device})
+    show(said, json)
+    raise typer.Exit(0 if said["finite"] else 4)
 
 
 @encoders_app.command("fetch")

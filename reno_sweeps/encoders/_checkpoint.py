@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from reno_sweeps.audio import RATE
 from reno_sweeps.encoders import _safetensors
@@ -14,6 +14,7 @@ from reno_sweeps.encoders._options import Asked
 from reno_sweeps.encoders._options import parse as parse  # noqa: PLC0414  # serving reads ids with it
 from reno_sweeps.records import UserError, digest
 
+T = TypeVar("T")
 FAMILIES = "WavLM, wav2vec 2.0, HuBERT, UniSpeech(-SAT), data2vec-audio, SEW, wav2vec2-bert, Whisper"
 FEATURED = {"wav2vec2-bert", "whisper"}  # they hear the features that their own extractor makes
 # Families whose padded frames reach no other frame where each is normalised by itself (feat_extract_norm: layer).
@@ -39,18 +40,29 @@ class Checkpoint:
     features: str | None = None  # digest of the feature extractor's settings; None: it hears the waveform itself
 
 
+def described(name: str, folder: Path) -> tuple[str, int]:
+    """The architecture and the width of a folder's checkpoint; a UserError where it is none that hears speech."""
+    config = _config(name, folder)
+    return config["model_type"], _numbers(name, folder, lambda: int(config["hidden_size"]))
+
+
 def inspect(name: str, asked: Asked, folder: Path) -> Checkpoint:
     """The checkpoint in `folder`; a UserError where it is none that hears speech, or lacks what was asked."""
     config = _config(name, folder)
-    try:
-        found = _read(name, asked, folder, config)
-    except (TypeError, ValueError, OverflowError) as fault:
-        raise UserError(f"encoder {name}: {folder}/config.json has a setting that cannot be read ({fault})") from fault
+    found = _numbers(name, folder, lambda: _read(name, asked, folder, config))
     if said := _safetensors.fault(folder):
         older = (folder / "pytorch_model.bin").is_file() and not any(folder.glob("*.safetensors"))
         way = f"convert it: reno-sweep encoders convert {asked.base} {folder} -o DIR" if older else "get it again"
         raise UserError(f"encoder {name}: {said}\n{way}")
     return found
+
+
+def _numbers(name: str, folder: Path, read: Callable[[], T]) -> T:
+    """What is read of a config's settings; a UserError where one is no number that it could be."""
+    try:
+        return read()
+    except (TypeError, ValueError, OverflowError) as fault:
+        raise UserError(f"encoder {name}: {folder}/config.json has a setting that cannot be read ({fault})") from fault
 
 
 def _read(name: str, asked: Asked, folder: Path, config: Mapping[str, Any]) -> Checkpoint:
@@ -81,10 +93,8 @@ def _masked(config: Mapping[str, Any]) -> bool:
 def _config(name: str, folder: Path) -> dict[str, Any]:
     """The config, with an encoder's width and depth under the names that most families use."""
     if not (folder / "config.json").is_file():
-        found = "holds no config.json" if folder.is_dir() else "is not there"
-        raise UserError(
-            f"encoder {name}: the folder {folder} {found}\ngive one that transformers' save_pretrained wrote"
-        )
+        found = "is a file" if folder.is_file() else "holds no config.json" if folder.is_dir() else "is not there"
+        raise UserError(f"encoder {name}: {folder} {found}\ngive a folder that transformers' save_pretrained wrote")
     config = _json(name, folder / "config.json")
     kind = config.get("model_type", "unknown")
     if kind == "whisper":
@@ -93,9 +103,8 @@ def _config(name: str, folder: Path) -> dict[str, Any]:
             "num_hidden_layers": config.get("encoder_layers"),
             "num_attention_heads": config.get("encoder_attention_heads"),
         }
-    hears = kind in FEATURED or (
-        {"conv_kernel", "conv_stride"} <= config.keys() and not config.get("is_encoder_decoder")
-    )
+    convolves = {"conv_kernel", "conv_stride"} <= config.keys() and not config.get("is_encoder_decoder")
+    hears = isinstance(kind, str) and (kind in FEATURED or convolves)
     if not hears or not config.get("hidden_size") or not config.get("num_hidden_layers"):
         raise UserError(f"encoder {name}: a {kind} model is no speech encoder that is known here\non offer: {FAMILIES}")
     return config
@@ -142,6 +151,8 @@ def _dim(config: Mapping[str, Any], layer: int | None) -> int:
 def _shortest(config: Mapping[str, Any]) -> int:
     """Samples that give one frame; SEW squeezes several frames into one before its layers."""
     samples = int(config.get("squeeze_factor", 1))
+    if min(samples, *map(int, config["conv_kernel"]), *map(int, config["conv_stride"])) < 1:
+        raise ValueError("convolutions of no width")
     for kernel, stride in zip(reversed(config["conv_kernel"]), reversed(config["conv_stride"]), strict=True):
         samples = (samples - 1) * int(stride) + int(kernel)
     return samples

@@ -32,14 +32,19 @@ def legacy(old: Path, safe: Path) -> None:
         save_file(plain, temporary, metadata={"format": "pt"})
 
 
-def folder(name: str, source: Path, target: Path) -> dict[str, Any]:
-    """The checkpoint of `source` (its folder, or a file in it) in the folder `target`, with its hash and its size.
+def folder_of(source: Path) -> Path:
+    """A checkpoint's folder, given that or a file in it."""
+    place = source.expanduser()
+    return place.parent if place.is_file() else place
+
+
+def folder(name: str, old: Path, target: Path) -> dict[str, Any]:
+    """The checkpoint of the folder `old` in the folder `target`, with its hash and its size.
 
     What makes the folder a checkpoint, config.json, is written last: a conversion that was stopped is none.
     """
-    old = source.expanduser()
-    old = old.parent if old.is_file() else old
-    _refuse(name, old, target)
+    if (target / "config.json").exists():
+        raise UserError(f"encoder {name}: {target} holds a checkpoint already\ngive another folder, or remove that one")
     if any(old.glob("*.safetensors")):
         if said := _safetensors.fault(old):
             raise UserError(f"encoder {name}: {said}\nget the checkpoint again")
@@ -51,13 +56,6 @@ def folder(name: str, source: Path, target: Path) -> dict[str, Any]:
     for small in reversed([small for small in SMALL if (old / small).is_file()]):
         write_bytes(target / small, (old / small).read_bytes())
     return {"encoder": name, "folder": str(target), "sha256": weights_digest(target), "parameters": _count(target)}
-
-
-def _refuse(name: str, old: Path, target: Path) -> None:
-    if not (old / "config.json").is_file():
-        raise UserError(f"encoder {name}: {old} holds no config.json\ngive the checkpoint's whole folder")
-    if (target / "config.json").exists():
-        raise UserError(f"encoder {name}: {target} holds a checkpoint already\ngive another folder, or remove that one")
 
 
 def _count(target: Path) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from reno_sweeps.audio import RATE
 from reno_sweeps.encoders._checkpoint import Checkpoint
 from reno_sweeps.encoders._listener import Listener
-from reno_sweeps.encoders._network import frozen, quiet
+from reno_sweeps.encoders._network import frozen, loading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ class Featured(Listener):
         from transformers import AutoFeatureExtractor
 
         super().__init__(name, found, facts, device, bound)
-        with quiet():
+        with loading(name, found.folder):
             self._extractor: Any = AutoFeatureExtractor.from_pretrained(found.folder, local_files_only=True)
         model = frozen(name, found.folder, facts["precision"])
         self._encoder = (model.get_encoder() if model.config.is_encoder_decoder else model).to(device)

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reno_sweeps.encoders import _safetensors
+from reno_sweeps.encoders._hashes import sha256
 from reno_sweeps.records import UserError
 
 SMALL = ["config.json", "preprocessor_config.json", "processor_config.json"]
-SAFE = ["*.safetensors", _safetensors.INDEX]
+SAFE = ["model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json"]  # not a language's adapters
 LEGACY = "pytorch_model.bin"
 
 
@@ -27,7 +28,7 @@ def hub_folder(name: str, hub_id: str, download: bool) -> Path:
     found = "are only in part on" if folder and any(folder.glob("*.safetensors")) else "are not on"
     raise UserError(
         f"encoder {name}: the weights of {hub_id} {found} this machine\n"
-        f"get them: reno-sweep encoders fetch {name} (or add --download: nothing is downloaded unless asked)\n"
+        f"get them: reno-sweep encoders fetch {name} (run and embed do it with --download)\n"
         f"or give a folder with config.json and model.safetensors: --weights {name}=DIR"
     )
 
@@ -110,6 +111,5 @@ def weights_digest(folder: Path) -> str:
     """SHA-256 (64 hex digits) of a local checkpoint: its config.json and its safetensors, whatever else lies there."""
     total = hashlib.sha256()
     for file in [folder / "config.json", *sorted(folder.glob("*.safetensors"))]:
-        with file.open("rb") as stream:
-            total.update(f"{file.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+        total.update(f"{file.name} {sha256(file)}\n".encode())
     return total.hexdigest()

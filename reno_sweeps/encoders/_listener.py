@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reno_sweeps.encoders._batches import BOUNDS, groups
 from reno_sweeps.encoders._checkpoint import Checkpoint
+from reno_sweeps.encoders._exact import exact
 from reno_sweeps.encoders._pooling import joined, moments
 
 if TYPE_CHECKING:
@@ -42,12 +43,11 @@ class Listener(ABC):
     def embed(self, clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Vectors [n, dim] of n recordings (1-D float32 at 16 kHz)."""
         import numpy as np
-        import torch
 
         pieces = [Piece(clip, *cut) for clip, samples in enumerate(clips) for cut in self._cuts(len(samples))]
         lengths = [self._length(piece.stop - piece.start) for piece in pieces]
         heard: list[list[tuple[int, NDArray[np.float64]]]] = [[] for _ in clips]  # frames and moments, by clip
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # TF32 keeps 10 bits
+        with exact():
             for group in groups(lengths, self.bound, self._found.heads, mixed=self._found.masked):
                 chosen = [pieces[index] for index in group]
                 states = self._states([clips[piece.clip][piece.start : piece.stop] for piece in chosen])

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reno_sweeps.encoders._facts import EncoderFacts
-from reno_sweeps.records import UserError
+from reno_sweeps.encoders._options import POOLINGS, PRECISIONS, Offer, taken
 
+Layout = Literal["official", "natural"]
 PAGE = "https://github.com/SarthakYadav/audio-mamba-official"
 STATES, TAPS, EXPAND = 24, 4, 3  # numbers a channel remembers; tokens under the convolution; inner width over outer
 FRAMES, BANDS = 200, 80  # the mel picture of one chunk
@@ -23,10 +24,9 @@ ROWS = tuple(
     EncoderFacts(name, "audio_mamba", f"SSAM ssam_{name.rpartition('-')[2]}_200_16x4", 5 * width, LICENCE, count, PAGE)
     for (name, width), count in zip(WIDTHS.items(), (4_808_704, 17_985_472, 69_443_392), strict=True)
 )
-PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-OFFER = "@layout=official|natural, @pooling=mean|mean-std, @precision=fp32|bf16|fp16"
+LAYOUTS: Mapping[str, Layout] = {"official": "official", "natural": "natural"}
+OFFER: Offer = {"layout": LAYOUTS, "pooling": POOLINGS, "precision": PRECISIONS}
 
-Layout = Literal["official", "natural"]
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -48,21 +48,12 @@ class Asked:
 
 def parse(name: str) -> Asked:
     """The id's size and options; a UserError for options that do not exist or stand twice."""
-    base, *options = name.split("@")
-    chosen: dict[str, str] = {}
-    offered = {"layout": ("official", "natural"), "pooling": ("mean", "mean-std"), "precision": tuple(PRECISIONS)}
-    for option in options:
-        key, _, value = option.partition("=")
-        if value not in offered.get(key, ()):
-            raise UserError(f"encoder {name}: no option @{option}; on offer: {OFFER}")
-        if key in chosen:
-            raise UserError(f"encoder {name}: @{key} stands twice")
-        chosen[key] = value
+    base, chosen = taken(name, OFFER)
     return Asked(
         base,
-        layout="natural" if chosen.get("layout") == "natural" else "official",
-        deviation=chosen.get("pooling") == "mean-std",
-        precision=PRECISIONS[chosen["precision"]] if "precision" in chosen else None,
+        layout=chosen.get("layout", "official"),
+        deviation=chosen.get("pooling") == POOLINGS["mean-std"],
+        precision=chosen.get("precision"),
     )
 
 

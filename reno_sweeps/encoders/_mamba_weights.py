@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reno_sweeps.encoders._hashes import once, sha256
 from reno_sweeps.encoders._mamba_archive import Source, opened
 from reno_sweeps.encoders._mamba_pickle import Refused
 from reno_sweeps.encoders._mamba_sizes import DEPTH, WIDTHS, needed, size_of, unused
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 SAFE_NAME = "model.safetensors"
 GIVE = "give an official run's folder, its checkpoint-99.pth, or a .safetensors file"
-_known: dict[tuple[str, str, int, int], str] = {}  # digests of this process, by size asked, path, bytes and mtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,16 @@ def digest(name: str, path: Path) -> str:
     Each file is read once in a process, as long as its size and time of change stay as they were.
     """
     file = locate(name, path)
-    known = _key(name, file)
-    if known not in _known:
-        total = hashlib.sha256()
-        for key, shape, content in _tensors(name, file):
-            _take_in(total, key, shape, content)
-        _known[known] = total.hexdigest()
-    return _known[known]
+    return once(file, name, lambda: _digest(name, file))
+
+
+def whole(name: str, path: Path) -> bool:
+    """Whether all weights are there, of the size asked; only the first is read."""
+    try:
+        next(_tensors(name, locate(name, path)))
+    except UserError:
+        return False
+    return True
 
 
 def load(name: str, path: Path) -> Weights:
@@ -84,7 +87,7 @@ def convert(name: str, source: Path, target: Path) -> dict[str, Any]:
     """
     file = locate(name, source)
     weights = load(name, file)
-    said = {"encoder": name, "weights": weights.digest, "source": file.name, "source_sha256": _sha256(file)}
+    said = {"encoder": name, "weights": weights.digest, "source": file.name, "source_sha256": sha256(file)}
     safe = target / SAFE_NAME
     if not safe.exists():
         with replacing(safe) as temporary:
@@ -93,7 +96,7 @@ def convert(name: str, source: Path, target: Path) -> dict[str, Any]:
         raise UserError(f"{safe} holds other weights\ngive another folder, or remove that file")
     return said | {
         "file": str(safe),
-        "sha256": _sha256(safe),
+        "sha256": sha256(safe),
         "parameters": sum(array.size for array in weights.arrays.values()),
         "bytes": safe.stat().st_size,
     }
@@ -147,19 +150,16 @@ def _examined(name: str, source: Source, depth: int | None) -> dict[str, tuple[i
     return wanted
 
 
+def _digest(name: str, file: Path) -> str:
+    total = hashlib.sha256()
+    for key, shape, content in _tensors(name, file):
+        _take_in(total, key, shape, content)
+    return total.hexdigest()
+
+
 def _take_in(total: Any, key: str, shape: tuple[int, ...], content: bytes) -> None:
     total.update(f"{key} {list(shape)}\n".encode())
     total.update(content)
-
-
-def _key(name: str, file: Path) -> tuple[str, str, int, int]:
-    stat = file.stat()
-    return name, str(file.resolve()), stat.st_size, stat.st_mtime_ns
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _safetensors(name: str, folder: Path) -> Path | None:

@@ -68,9 +68,9 @@ def shelf(name: str) -> Path | None:
 
 
 def shelved(name: str) -> str | None:
-    """The folder of a named encoder's weights below RENO_WEIGHTS, where there is one: a folder for each id."""
+    """The folder of a named encoder's weights below RENO_WEIGHTS: a folder for each id. None where nothing is in it."""
     folder = shelf(name)
-    return str(folder) if folder and folder.is_dir() else None
+    return str(folder) if folder and folder.is_dir() and any(folder.iterdir()) else None
 
 
 def list_encoders() -> list[dict[str, Any]]:
@@ -111,8 +111,7 @@ def _row(facts: EncoderFacts, at_hand: bool | None) -> dict[str, Any]:
 def _at_hand(family: ModuleType, name: str) -> bool:
     """What lies below RENO_WEIGHTS is what would be used, so a broken folder there counts."""
     folder = shelved(name)
-    usable = getattr(family, "usable", Path.is_dir)
-    return bool(usable(Path(folder)) if folder else family.at_hand(name))
+    return bool(family.usable(name, Path(folder)) if folder and hasattr(family, "usable") else family.at_hand(name))
 
 
 def _origin(family: ModuleType) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from reno_sweeps.audio import RATE
-from reno_sweeps.encoders._mamba_sizes import PAGE, PRECISIONS, ROWS, TIMES, Asked, parse
+from reno_sweeps.encoders._exact import exact, present
+from reno_sweeps.encoders._mamba_sizes import PAGE, ROWS, TIMES, Asked, parse
 from reno_sweeps.encoders._mamba_weights import convert as _convert
-from reno_sweeps.encoders._mamba_weights import digest
+from reno_sweeps.encoders._mamba_weights import digest, whole
+from reno_sweeps.encoders._options import agreed
 from reno_sweeps.records import UserError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from reno_sweeps.encoders._mamba_model import Network
 
-__all__ = ["PREFIX", "ROWS", "VERSION", "AudioMamba", "at_hand", "convert", "facts", "fetch", "load"]
+__all__ = ["PREFIX", "ROWS", "VERSION", "AudioMamba", "at_hand", "convert", "facts", "fetch", "load", "usable"]
 PREFIX = None  # its ids are the rows'; options stand behind '@'
 VERSION = "1"  # raise it when a clip's vector changes: it is part of the cache's address
 AT_ONCE = {"cpu": 4, "cuda": 64}  # chunks in one pass: measured on a CPU; on a GPU base's largest tensor has 0.3 GB
@@ -37,6 +38,11 @@ def at_hand(name: str) -> bool:  # noqa: ARG001
     return False
 
 
+def usable(name: str, folder: Path) -> bool:
+    """Whether a folder holds the weights of that size, by their names and shapes."""
+    return whole(parse(name).name, folder)
+
+
 def load(
     name: str, weights: str | None = None, device: str = "cpu", precision: str = "float32", download: bool = False
 ) -> AudioMamba:
@@ -51,7 +57,8 @@ def load(
     from reno_sweeps.encoders import _mamba_model, _mamba_weights
 
     asked = parse(name)
-    chosen = _precision(name, asked, device, precision)
+    chosen = agreed(name, asked.precision, precision, device)
+    present(name, device)
     found = _mamba_weights.load(asked.name, _place(asked, weights, download))
     half = None if chosen == "float32" else getattr(torch, chosen)
     tensors = {key: torch.from_numpy(array) for key, array in found.arrays.items()}
@@ -93,7 +100,7 @@ class AudioMamba:
         import numpy as np
 
         vectors = np.zeros((len(clips), self.dim), np.float32)
-        with _exact():
+        with exact():
             for number, rows in enumerate(self._timed(clips)):
                 vectors[number] = self._pooled(rows).cpu().numpy()
         return vectors
@@ -102,7 +109,7 @@ class AudioMamba:
         """Rows [M, 5D], M = ceil(frames / 4), and their times in ms [M]: from 0, spaced evenly over the clip."""
         import numpy as np
 
-        with _exact():
+        with exact():
             (rows,) = (rows.cpu().numpy() for rows in self._timed([clip]))
         spacing = len(clip) / RATE / len(rows) * 1000
         return rows, (np.arange(len(rows)) * spacing).astype(np.float32)
@@ -154,20 +161,6 @@ def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield batch
 
 
-@contextlib.contextmanager
-def _exact() -> Iterator[None]:
-    """No gradients, and float32 matrix products in float32 whatever the program around allows (TF32 has 10 bits)."""
-    import torch
-
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
 def _facts(asked: Asked, weights: str) -> dict[str, Any]:
     return {
         "encoder": asked.name,
@@ -194,20 +187,3 @@ def _place(asked: Asked, weights: str | None, download: bool) -> Path:
 def _run(base: str) -> str:
     """The name of a size's official run."""
     return f"ssam_{base.rpartition('-')[2]}_200_16x4_4x256_fp16_r1"
-
-
-def _precision(name: str, asked: Asked, device: str, precision: str) -> str:
-    """The precision asked for, by the id's option or by the argument; half precision on a GPU only."""
-    import torch
-
-    if precision not in PRECISIONS.values():
-        raise UserError(f"precision {precision}: {name} offers {', '.join(PRECISIONS.values())}")
-    if asked.precision and precision not in {"float32", asked.precision}:
-        raise UserError(f"precision {precision}: {name} says {asked.precision}; leave one of them away")
-    chosen = asked.precision or precision
-    kind = torch.device(device).type
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"encoder {name}: there is no CUDA device here; on offer: cpu")
-    if chosen != "float32" and kind == "cpu":
-        raise UserError(f"encoder {name}: {chosen} is offered on a GPU only; on the CPU leave @precision away")
-    return chosen

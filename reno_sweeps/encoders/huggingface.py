@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reno_sweeps.encoders import _convert, _hub, _safetensors
-from reno_sweeps.encoders._checkpoint import Checkpoint, inspect
+from reno_sweeps.encoders import _convert, _hub
+from reno_sweeps.encoders._checkpoint import Checkpoint, described, inspect
+from reno_sweeps.encoders._exact import present
 from reno_sweeps.encoders._facts import Encoder, EncoderFacts
 from reno_sweeps.encoders._featured import Featured
 from reno_sweeps.encoders._listener import Listener
@@ -67,19 +68,24 @@ def elsewhere(name: str) -> str | None:
 def at_hand(name: str) -> bool:
     """Whether a named checkpoint is in the local cache, whole, ready to be loaded."""
     folder = _hub.cached(_source(parse(name)))
-    return folder is not None and usable(folder)
+    return folder is not None and usable(name, folder)
 
 
-def usable(folder: Path) -> bool:
-    """Whether a folder holds a checkpoint that is whole."""
-    return (folder / "config.json").is_file() and _safetensors.fault(folder) is None
+def usable(name: str, folder: Path) -> bool:
+    """Whether a folder holds a checkpoint that is whole, and of the architecture and width behind the name."""
+    try:
+        _inspected(name, parse(name), folder)
+    except UserError:
+        return False
+    return True
 
 
 def load(
     name: str, weights: str | None = None, device: str = "cpu", precision: str = "float32", download: bool = False
 ) -> Encoder:
     """The encoder of a hub id, a local folder or a named row."""
-    settled = agreed(name, parse(name), precision, device)
+    settled = agreed(name, parse(name).precision, precision, device)
+    present(name, device)
     found, known = _found(name, weights, download)
     kind = HuggingFace if found.features is None else Featured
     return kind(name, found, known | {"precision": settled}, device)
@@ -95,7 +101,9 @@ def fetch(name: str) -> Path:
 
 def convert(name: str, source: Path, target: Path) -> dict[str, Any]:
     """A checkpoint whose weights are a .bin file, written to `target` as safetensors; its hash and its size."""
-    return _convert.folder(name, source, target)
+    asked, old = parse(name), _convert.folder_of(source)
+    _refuse_another(asked, old, *described(name, old))
+    return _convert.folder(name, old, target)
 
 
 class HuggingFace(Listener):
@@ -132,9 +140,10 @@ class HuggingFace(Listener):
         return [state[:count] for state, count in zip(states, frames, strict=True)]
 
     def _prepared(self, clip: NDArray[np.float32]) -> Tensor:
+        import numpy as np
         import torch
 
-        samples = torch.from_numpy(clip)
+        samples = torch.from_numpy(np.array(clip, np.float32))  # a copy: a worker's recordings may not be written to
         if self._found.normalize:  # as Wav2Vec2FeatureExtractor does
             samples = (samples - samples.mean()) / torch.sqrt(samples.var(correction=0) + 1e-7)
         return torch.nn.functional.pad(samples, (0, max(0, self._found.shortest - samples.numel())))
@@ -145,8 +154,7 @@ def _found(name: str, weights: str | None, download: bool) -> tuple[Checkpoint, 
     asked = parse(name)
     local = Path(weights).expanduser() if weights is not None else _local(asked)
     folder = local or _hub.hub_folder(asked.base, _source(asked), download)
-    found = inspect(name, asked, folder)
-    _refuse_another(name, asked, found)
+    found = _inspected(name, asked, folder)
     return found, {
         "encoder": "huggingface",
         "weights": _hub.weights_digest(folder) if local else f"{_source(asked)}@{folder.name}",
@@ -158,14 +166,20 @@ def _found(name: str, weights: str | None, download: bool) -> tuple[Checkpoint, 
     }
 
 
-def _refuse_another(name: str, asked: Asked, found: Checkpoint) -> None:
+def _inspected(name: str, asked: Asked, folder: Path) -> Checkpoint:
+    found = inspect(name, asked, folder)
+    _refuse_another(asked, folder, found.kind, found.dim)
+    return found
+
+
+def _refuse_another(asked: Asked, folder: Path, kind: str, dim: int) -> None:
     """A named encoder is one architecture of one width: another checkpoint would pass under its name."""
     widths = {row.id: row.dim for row in ROWS}
-    if asked.base in KINDS and (found.kind, found.dim) != (KINDS[asked.base], widths[asked.base]):
+    if asked.base in KINDS and (kind, dim) != (KINDS[asked.base], widths[asked.base]):
         raise UserError(
-            f"encoder {name}: {found.folder} holds a {found.kind} model of width {found.dim}, "
+            f"encoder {asked.base}: {folder} holds a {kind} model of width {dim}, "
             f"{asked.base} is {KINDS[asked.base]} of width {widths[asked.base]}\n"
-            f"use it under its own name: hf:{found.folder}"
+            f"use it under its own name: hf:{folder}"
         )
 
 

@@ -14,14 +14,12 @@ from reno_sweeps.cli_data import encoders_app
 from reno_sweeps.records import UserError
 
 
-@pytest.fixture(scope="module")
-def wavlm(tmp_path_factory) -> Path:
+def save(folder: Path, width: int) -> Path:
     """A small random checkpoint, as transformers saves it."""
     from transformers import WavLMConfig, WavLMModel
 
-    folder = tmp_path_factory.mktemp("wavlm")
     config = WavLMConfig(
-        hidden_size=16,
+        hidden_size=width,
         num_hidden_layers=1,
         num_attention_heads=2,
         intermediate_size=16,
@@ -35,6 +33,17 @@ def wavlm(tmp_path_factory) -> Path:
     WavLMModel(config).save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps({"do_normalize": False}))
     return folder
+
+
+@pytest.fixture(scope="module")
+def wavlm(tmp_path_factory) -> Path:
+    return save(tmp_path_factory.mktemp("wavlm"), 16)
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory) -> Path:
+    """As wide as WavLM base: it may be used under that name."""
+    return save(tmp_path_factory.mktemp("wide"), 768)
 
 
 @pytest.fixture
@@ -56,8 +65,10 @@ def test_the_paper_s_encoders_and_those_that_users_ask_for_are_listed(empty_hub)
 def test_the_list_is_a_table_for_people_and_json_for_programs(empty_hub):
     table, plain = (CliRunner().invoke(encoders_app, ["list", *more]).stdout for more in ([], ["--json"]))
 
-    assert table.splitlines()[0].replace("at hand", "at_hand").split() == list(encoders.known()[0])
-    assert json.loads(plain) == encoders.known()
+    rows = encoders.known()
+    assert [line.split()[0] for line in table.splitlines()[2 : 2 + len(rows)]] == [row["id"].split()[0] for row in rows]
+    assert " ".join(table.splitlines()[0].split()) == "id source width parameters licence of weights at hand"
+    assert json.loads(plain) == rows
 
 
 def test_an_encoder_is_loaded_and_tried(wavlm):
@@ -73,6 +84,19 @@ def test_weights_are_given_to_an_encoder_with_or_without_its_options(wavlm):
         encoders.check("wavlm-base@layer=1", [f"wavlm-base={wavlm}"], {"device": "cpu"})
     with pytest.raises(UserError, match="the encoder asked about is mfcc"):
         encoders.check("mfcc", [f"wavlm-base={wavlm}"], {"device": "cpu"})
+
+
+def test_an_encoder_that_gives_no_numbers_ends_with_code_4(tmp_path, wavlm):
+    from safetensors.torch import load_file, save_file
+
+    folder = shutil.copytree(wavlm, tmp_path / "broken")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["encoder.layer_norm.bias"][0] = float("nan")
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+    codes = [CliRunner().invoke(encoders_app, ["check", f"hf:{where}"]).exit_code for where in (wavlm, folder)]
+
+    assert codes == [0, 4]
 
 
 def test_missing_weights_are_said_with_the_command_that_gets_them(empty_hub):
@@ -104,21 +128,27 @@ def test_nothing_is_fetched_where_one_name_is_unknown(monkeypatch):
         encoders.fetch(["hubert-base", "wavlm-bas"], quiet=True)
 
 
-def test_a_converted_checkpoint_lands_on_the_shelf(tmp_path, monkeypatch, wavlm):
+def test_a_converted_checkpoint_lands_on_the_shelf(tmp_path, monkeypatch, wide):
     monkeypatch.setenv("RENO_WEIGHTS", str(tmp_path / "shelf"))
 
-    said = encoders.convert("voc2vec", wavlm, None)
+    said = encoders.convert("wavlm-base", wide, None)
 
-    assert said["folder"] == str(tmp_path / "shelf" / "voc2vec")
-    assert (tmp_path / "shelf" / "voc2vec" / "model.safetensors").is_file()
+    assert said["folder"] == str(tmp_path / "shelf" / "wavlm-base")
+    assert (tmp_path / "shelf" / "wavlm-base" / "model.safetensors").is_file()
 
 
-def test_without_a_shelf_a_folder_must_be_given(tmp_path, monkeypatch, wavlm):
+def test_without_a_shelf_a_folder_must_be_given(tmp_path, monkeypatch, wide):
     monkeypatch.delenv("RENO_WEIGHTS", raising=False)
 
     with pytest.raises(UserError, match="give a folder with -o, or set RENO_WEIGHTS"):
-        encoders.convert("voc2vec", wavlm, None)
-    assert encoders.convert("voc2vec", wavlm, tmp_path / "out")["folder"] == str(tmp_path / "out")
+        encoders.convert("wavlm-base", wide, None)
+    assert encoders.convert("wavlm-base", wide, tmp_path / "out")["folder"] == str(tmp_path / "out")
+
+
+def test_another_model_is_not_converted_under_a_name(tmp_path, wavlm):
+    with pytest.raises(UserError, match="holds a wavlm model of width 16, voc2vec is wav2vec2 of width 768"):
+        encoders.convert("voc2vec", wavlm, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_source_that_is_not_there_is_refused(tmp_path):

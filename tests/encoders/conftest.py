@@ -62,6 +62,12 @@ def wavlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As wide as WavLM base: it may be used under that name."""
+    return save_checkpoint(tmp_path_factory.mktemp("wide"), hidden_size=768, num_hidden_layers=1)
+
+
+@pytest.fixture(scope="session")
 def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
 

@@ -48,13 +48,13 @@ def test_it_gives_the_same_vectors(save_checkpoint, tmp_path, kind, prefix):
 def test_the_file_itself_may_be_named(tmp_path, wavlm):
     older = aged(wavlm, tmp_path / "older")
 
-    convert_encoder("wavlm-base", older / "pytorch_model.bin", tmp_path / "out")
+    convert_encoder("hf:any", older / "pytorch_model.bin", tmp_path / "out")
 
     assert encoder_facts(f"hf:{tmp_path / 'out'}")["normalize"] is True  # what stands beside it came along
 
 
 def test_safetensors_are_taken_as_they_are(tmp_path, wavlm):
-    convert_encoder("wavlm-base", wavlm, tmp_path / "out")
+    convert_encoder("hf:any", wavlm, tmp_path / "out")
 
     assert encoder_facts(f"hf:{tmp_path / 'out'}") == encoder_facts(f"hf:{wavlm}")
 
@@ -64,7 +64,7 @@ def test_code_in_an_older_checkpoint_is_never_run(tmp_path, wavlm):
     torch.save({"weight": Path("/")}, older / "pytorch_model.bin")  # needs a class that is no tensor
 
     with pytest.raises(UserError, match="not a file of plain tensors"):
-        convert_encoder("wavlm-base", older, tmp_path / "out")
+        convert_encoder("hf:any", older, tmp_path / "out")
     assert not list(tmp_path.glob("out/*"))
 
 
@@ -74,7 +74,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, wavlm, content):
     (older / "pytorch_model.bin").write_bytes(content)
 
     with pytest.raises(UserError, match="not a file of plain tensors"):
-        convert_encoder("wavlm-base", older, tmp_path / "out")
+        convert_encoder("hf:any", older, tmp_path / "out")
 
 
 def test_a_file_that_holds_one_tensor_and_no_names_is_refused(tmp_path, wavlm):
@@ -82,7 +82,7 @@ def test_a_file_that_holds_one_tensor_and_no_names_is_refused(tmp_path, wavlm):
     torch.save(torch.zeros(3), older / "pytorch_model.bin")
 
     with pytest.raises(UserError, match="not a file of plain tensors"):
-        convert_encoder("wavlm-base", older, tmp_path / "out")
+        convert_encoder("hf:any", older, tmp_path / "out")
 
 
 def test_a_broken_or_missing_source_is_refused(tmp_path, wavlm):
@@ -90,19 +90,19 @@ def test_a_broken_or_missing_source_is_refused(tmp_path, wavlm):
     (cut / "model.safetensors").write_bytes((wavlm / "model.safetensors").read_bytes()[:-1])
 
     with pytest.raises(UserError, match="a broken download"):
-        convert_encoder("wavlm-base", cut, tmp_path / "out")
+        convert_encoder("hf:any", cut, tmp_path / "out")
     with pytest.raises(UserError, match=r"holds no config\.json"):
-        convert_encoder("wavlm-base", tmp_path, tmp_path / "out")
+        convert_encoder("hf:any", tmp_path, tmp_path / "out")
     (cut / "model.safetensors").unlink()
     with pytest.raises(UserError, match=r"neither model\.safetensors nor pytorch_model\.bin"):
-        convert_encoder("wavlm-base", cut, tmp_path / "out")
+        convert_encoder("hf:any", cut, tmp_path / "out")
 
 
 def test_a_checkpoint_is_never_written_over(tmp_path, wavlm):
     kept = shutil.copytree(wavlm, tmp_path / "kept")
 
     with pytest.raises(UserError, match="holds a checkpoint already"):
-        convert_encoder("wavlm-base", wavlm, kept)
+        convert_encoder("hf:any", wavlm, kept)
 
 
 def test_a_full_disk_leaves_no_checkpoint(tmp_path, wavlm, monkeypatch):
@@ -113,5 +113,5 @@ def test_a_full_disk_leaves_no_checkpoint(tmp_path, wavlm, monkeypatch):
     monkeypatch.setattr("safetensors.torch.save_file", full)
 
     with pytest.raises(OSError, match="No space left"):
-        convert_encoder("wavlm-base", older, tmp_path / "out")
+        convert_encoder("hf:any", older, tmp_path / "out")
     assert not list(tmp_path.glob("out/*"))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from reno_sweeps.encoders import convert_encoder, encoder_facts, fetch_encoder, list_encoders, load_encoder
+from reno_sweeps.encoders._mamba_random import write_random
 from reno_sweeps.records import UserError
 
 COMPUTED = [row["id"] for row in list_encoders() if row["source"] == "computed"]
@@ -119,14 +120,31 @@ def test_emotion2vec_is_answered_with_the_way_round(name, use):
         use(name)
 
 
-def test_what_lies_below_the_weights_folder_is_at_hand_where_it_is_whole(tmp_path, monkeypatch, wavlm):
+def test_what_lies_below_the_weights_folder_is_at_hand_where_it_is_whole_and_of_that_name(
+    tmp_path, monkeypatch, wavlm, wide
+):
     monkeypatch.setenv("RENO_WEIGHTS", str(tmp_path))
-    shutil.copytree(wavlm, tmp_path / "wavlm-base")
+    shutil.copytree(wide, tmp_path / "wavlm-base")
+    shutil.copytree(wavlm, tmp_path / "wavlm-large")  # of another width
+    write_random("audio-mamba-tiny", tmp_path / "audio-mamba-tiny")
+    write_random("audio-mamba-tiny", tmp_path / "audio-mamba-small")  # of another size
     (tmp_path / "hubert-base").mkdir()
+    (tmp_path / "hubert-base" / "config.json").write_text("{}")
+    (tmp_path / "audio-mamba-base").mkdir()
+    (tmp_path / "audio-mamba-base" / "checkpoint-99.pth").write_text("<html>")
 
-    rows = {row["id"]: row["at_hand"] for row in list_encoders()}
+    here = {row["id"] for row in list_encoders() if row["at_hand"]}
 
-    assert (rows["wavlm-base"], rows["hubert-base"], rows["mfcc"]) == (True, False, True)
+    assert {"wavlm-base", "audio-mamba-tiny"} <= here
+    assert here.isdisjoint({"wavlm-large", "hubert-base", "audio-mamba-small", "audio-mamba-base"})
+
+
+def test_an_empty_folder_below_the_weights_folder_stands_for_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("RENO_WEIGHTS", str(tmp_path))
+    (tmp_path / "audio-mamba-tiny").mkdir()
+
+    with pytest.raises(UserError, match="no weights given"):
+        encoder_facts("audio-mamba-tiny")
 
 
 def test_every_row_says_whether_it_could_be_used_now():

@@ -75,3 +75,12 @@ def test_without_its_extractor_s_settings_it_is_refused(bert, tmp_path):
 
     with pytest.raises(UserError, match=r"no preprocessor_config\.json"):
         encoder_facts(f"hf:{bare}")
+
+
+def test_an_extractor_that_nobody_knows_is_refused_in_a_line(bert, tmp_path):
+    other = shutil.copytree(bert, tmp_path / "other")
+    (other / "preprocessor_config.json").write_text('{"feature_extractor_type": "Unheard"}')
+
+    with pytest.raises(UserError, match="cannot be loaded") as refusal:
+        load_encoder(f"hf:{other}")
+    assert len(str(refusal.value).splitlines()) <= 3

@@ -235,9 +235,9 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
         fetch_encoder("wavlm-base")
 
 
-def test_a_checkpoint_that_came_in_part_is_not_at_hand(tmp_path, monkeypatch, wavlm):
+def test_a_checkpoint_that_came_in_part_is_not_at_hand(tmp_path, monkeypatch, wide):
     snapshot = tmp_path / "hub" / "models--microsoft--wavlm-base" / "snapshots" / REVISION
-    shutil.copytree(wavlm, snapshot)
+    shutil.copytree(wide, snapshot)
     (snapshot.parents[1] / "refs").mkdir()
     (snapshot.parents[1] / "refs" / "main").write_text(REVISION)
     at(tmp_path, monkeypatch)

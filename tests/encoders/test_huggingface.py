@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from reno_sweeps.encoders import encoder_facts, huggingface, load_encoder
+from reno_sweeps.encoders import _hashes, encoder_facts, huggingface, load_encoder
 from reno_sweeps.records import UserError
 
 CLIP = (0.1 * np.random.default_rng(0).standard_normal(5_000)).astype(np.float32)
@@ -35,12 +36,6 @@ WHISPER = {  # openai/whisper-base
     "encoder_ffn_dim": 2048,
     "decoder_ffn_dim": 2048,
 }
-
-
-@pytest.fixture(scope="module")
-def wide(save_checkpoint, tmp_path_factory) -> Path:
-    """As wide as WavLM base."""
-    return save_checkpoint(tmp_path_factory.mktemp("wide"), hidden_size=768, num_hidden_layers=1)
 
 
 def transformers_vector(folder: Path, clip: np.ndarray, normalize: bool) -> np.ndarray:
@@ -215,7 +210,7 @@ def test_a_hub_id_that_is_not_at_hand_is_answered_with_the_way_to_get_it(tmp_pat
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
 
     with pytest.raises(
-        UserError, match=r"\nget them: reno-sweep encoders fetch wavlm-base \(or add --download"
+        UserError, match=r"\nget them: reno-sweep encoders fetch wavlm-base \(run and embed do it with --download"
     ) as refusal:
         encoder_facts("wavlm-base@layer=3")
     assert len(str(refusal.value).splitlines()) == 3
@@ -282,6 +277,26 @@ def break_setting(folder: Path) -> None:
     set_config(folder, conv_kernel="x")
 
 
+def break_word(folder: Path) -> None:
+    set_config(folder, hidden_act="nonsense")
+
+
+def break_type(folder: Path) -> None:
+    set_config(folder, hidden_dropout="x")
+
+
+def break_stack(folder: Path) -> None:
+    set_config(folder, conv_dim=[16, 16])
+
+
+def break_stride(folder: Path) -> None:
+    set_config(folder, conv_stride=[5, 4, 0])
+
+
+def break_family(folder: Path) -> None:
+    set_config(folder, model_type=["wavlm"])
+
+
 def break_rate(folder: Path) -> None:
     (folder / "preprocessor_config.json").write_text(json.dumps({"sampling_rate": 8_000}))
 
@@ -306,6 +321,11 @@ def break_half(folder: Path) -> None:
         (break_shapes, r"another size than its config\.json says\nthe first: .* is \[.*24"),
         (break_depth, r"holds more layers than its config\.json says, the first: encoder\.layers\.1\."),
         (break_setting, r"has a setting that cannot be read \(invalid literal"),
+        (break_word, r"cannot be loaded \(KeyError: 'nonsense'\)"),
+        (break_type, "cannot be loaded .*'hidden_dropout': TypeError: Field 'hidden_dropout' with value 'x'"),
+        (break_stack, "cannot be loaded .*'validate_architecture': ValueError: Configuration for convolutional"),
+        (break_stride, "has a setting that cannot be read .convolutions of no width"),
+        (break_family, r"a \['wavlm'\] model is no speech encoder"),
         (break_rate, "made for 8000 samples a second"),
         (break_half, r"lacks \d+ weights of the model"),
         (shutil.rmtree, "is not there"),
@@ -338,6 +358,45 @@ def test_a_cpu_refuses_a_lower_precision_in_one_line(wavlm):
         with pytest.raises(UserError, match="needs a GPU, this device is the CPU") as refusal:
             load_encoder(**how)
         assert len(str(refusal.value).splitlines()) == 1
+
+
+def test_a_file_in_place_of_a_folder_is_said(wavlm):
+    with pytest.raises(UserError, match="is a file\ngive a folder"):
+        encoder_facts("wavlm-base", weights=str(wavlm / "model.safetensors"))
+
+
+def test_weights_are_hashed_once_by_a_command_and_again_where_they_change(wavlm, tmp_path, monkeypatch):
+    folder, read = shutil.copytree(wavlm, tmp_path / "model"), []
+    monkeypatch.setattr(_hashes, "_read", lambda file: read.append(file.name) or str(file.stat().st_size))
+
+    before = encoder_facts(f"hf:{folder}")
+    load_encoder(f"hf:{folder}")
+    assert sorted(read) == ["config.json", "model.safetensors"]
+    set_config(folder, added="word")
+
+    assert encoder_facts(f"hf:{folder}")["weights"] != before["weights"]
+    assert read[2:] == ["config.json"]
+
+
+def test_recordings_that_cannot_be_written_to_or_run_backwards_are_heard(wavlm):
+    locked = CLIP.copy()
+    locked.flags.writeable = False
+    with warnings.catch_warnings(action="error"):
+        vectors = load_encoder(f"hf:{wavlm}").embed([CLIP, locked, CLIP[::-1].copy()[::-1]])
+
+    np.testing.assert_array_equal(vectors[1:], vectors[[0, 0]])
+
+
+def test_float32_products_keep_their_digits_whatever_the_program_allows(wavlm):
+    encoder, seen = load_encoder(f"hf:{wavlm}"), []
+    hear = encoder._states
+    encoder._states = lambda pieces: seen.append(torch.get_float32_matmul_precision()) or hear(pieces)
+    torch.set_float32_matmul_precision("high")
+    encoder.embed([CLIP])
+    after = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+
+    assert (seen, after) == (["highest"], "high")
 
 
 def test_loading_and_hearing_say_nothing(save_checkpoint, tmp_path, capfd, recwarn):

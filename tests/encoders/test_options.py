@@ -34,6 +34,12 @@ def test_an_unknown_option_is_answered_with_what_is_on_offer(option):
     assert "@layer=N, @normalize=yes|no, @pooling=mean|mean-std, @precision=fp32|bf16|fp16" in str(refusal.value)
 
 
+@pytest.mark.parametrize("name", ["wavlm-base@", "wavlm-base@fast", "wavlm-base@fast@layer=1"])
+def test_only_a_folder_s_name_may_hold_the_sign(name):
+    with pytest.raises(UserError, match=r"no option @(fast)?\non offer"):
+        parse(name)
+
+
 def test_an_option_stands_once():
     with pytest.raises(UserError, match="@layer is given twice"):
         parse("wavlm-base@layer=1@layer=2")
@@ -50,11 +56,11 @@ def test_an_option_stands_once():
     ],
 )
 def test_argument_and_option_agree(option, given, settled):
-    assert agreed("x", Asked("x", precision=option), given, "cuda:0") == settled
+    assert agreed("x", option, given, "cuda:0") == settled
 
 
 def test_argument_and_option_that_differ_are_refused():
     with pytest.raises(UserError, match="its id asks for float32, the precision given is float16"):
-        agreed("x", Asked("x", precision="float32"), "float16", "cuda")
+        agreed("x", "float32", "float16", "cuda")
     with pytest.raises(UserError, match="precision int8: x offers float32, bfloat16, float16"):
-        agreed("x", Asked("x"), "int8", "cuda")
+        agreed("x", None, "int8", "cuda")

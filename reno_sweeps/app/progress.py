@@ -67,7 +67,7 @@ class Progress:
     def say(self, text: str) -> None:
         """One line that stays."""
         if self._live is not None:
-            self._live.console.print(text, highlight=False)
+            self._live.console.print(text, highlight=False, markup=False)
         elif not self._quiet:
             print(text, file=sys.stderr, flush=True)  # noqa: T201
 

@@ -14,7 +14,7 @@ from reno_sweeps.app import beside, devices, interrupt, mirror, parent, stored
 from reno_sweeps.app.opening import Opened, encoders_in, state_of, weights_of, write_state
 from reno_sweeps.app.progress import Progress, clips_said
 from reno_sweeps.records import FoldScore, Model, Trial
-from reno_sweeps.reports import summary
+from reno_sweeps.reports import summary, text
 
 if TYPE_CHECKING:
     from reno_sweeps.embeddings.extract import Extraction
@@ -229,6 +229,8 @@ class _Session:
                 self._progress.say(
                     f"sweep {self._opened.name}: {workers.share.workers} workers on {workers.share.device}"
                 )
+                for message in self._prepared.folds.messages:
+                    self._progress.say(text.spell(message))  # paths come from others
                 return driver.search() and self._finish(driver, plan)
 
     def _data(self) -> Any:

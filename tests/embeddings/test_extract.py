@@ -363,7 +363,7 @@ def test_missing_weights_are_said_before_any_recording_is_touched(corpus, cache,
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
     no_decoding(monkeypatch)
 
-    with pytest.raises(UserError, match="add --download"):
+    with pytest.raises(UserError, match="--download"):
         extract(corpus, ["mfcc", "hubert-base"], cache)
 
 

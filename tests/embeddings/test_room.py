@@ -59,8 +59,9 @@ def test_this_machine_has_room_for_one_at_least():
 
 
 def test_weights_lie_where_they_were_given_where_the_id_says_or_nowhere(wavlm, tmp_path, monkeypatch):
-    shelf = tmp_path / "shelf" / "mfcc"
+    shelf = tmp_path / "shelf" / "wavlm-base"
     shelf.mkdir(parents=True)
+    (shelf / "config.json").write_text("{}")
     facts = encoder_facts("mfcc")
 
     assert load(f"hf:{wavlm}").place() == load(f"hf:{wavlm}@layer=1").place() == wavlm
@@ -68,7 +69,7 @@ def test_weights_lie_where_they_were_given_where_the_id_says_or_nowhere(wavlm, t
     assert Load("hf:owner/name", None, download=False, facts=facts).place() is None
     assert Load("mfcc", None, download=False, facts=facts).place() is None
     monkeypatch.setenv("RENO_WEIGHTS", str(shelf.parent))
-    assert Load("mfcc", None, download=False, facts=facts).place() == shelf
+    assert Load("wavlm-base", None, download=False, facts=facts).place() == shelf
 
 
 def test_a_relative_folder_is_made_absolute(wavlm, monkeypatch):

@@ -32,18 +32,15 @@ def corpus(
     there = already_there(module, place)
     if there is not None:
         _say(f"corpus {corpus} is there already; nothing was downloaded", quiet)
-        return _facts(module, there, place) | {"fetched": False, "bytes": 0, "sha256": None}
+        facts = _facts(module, there, place)
+        _say_missing(facts, quiet)
+        return facts | {"fetched": False, "bytes": 0, "sha256": None}
     _refuse_unasked(module, accept_licence=accept_licence, by_hand=archive is None and module.ORIGIN.record is None)
     came = fetch(module, place, archive, base=base or ZENODO, say=lambda text: _say(text, quiet))
     facts = _facts(module, came.corpus, place)
     if came.licence:
         facts["licence"] += f" (the record says {came.licence})"
-    _say(f"corpus {corpus}: licence: {facts['licence']}\nread it at {module.ORIGIN.page}", quiet)
-    if (expected := facts["published"]["clips"]) != facts["clips"]:
-        _say(
-            f"corpus {corpus}: {facts['clips']} clips, {expected} are published: reno-sweep corpus check says more",
-            quiet,
-        )
+    _say_missing(facts, quiet)
     return facts | {"fetched": True, "bytes": came.bytes, "sha256": came.sha256}
 
 
@@ -91,6 +88,12 @@ def _facts(module: ModuleType, found: Corpus, place: Path) -> dict[str, Any]:
         "licence": module.FACTS.licence,
         "source": module.ORIGIN.page,
     }
+
+
+def _say_missing(facts: dict[str, Any], quiet: bool) -> None:
+    corpus, clips, expected = facts["corpus"], facts["clips"], facts["published"]["clips"]
+    if clips != expected:
+        _say(f"corpus {corpus}: {clips} clips, {expected} are published: reno-sweep corpus check says more", quiet)
 
 
 def _say(text: str, quiet: bool) -> None:

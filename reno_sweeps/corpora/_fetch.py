@@ -73,8 +73,11 @@ def fetch(
         )
     if archive is not None and not archive.is_file():
         raise UserError(f"--archive {archive}: there is no such file\n{origin.archive} is found at {origin.page}")
+    if os.path.ismount(root):  # nothing can be moved to its place
+        raise UserError(f"--root {root} is where a disk is mounted\ngive a folder in it: --root {root / module.ID}")
     try:
         with _workshop(root) as work:
+            say(f"corpus {module.ID}: licence: {module.FACTS.licence}; read it at {origin.page}")
             if archive is None:
                 file, digest, licence = _downloaded(module, work, base, say, pauses)
             else:
@@ -84,7 +87,8 @@ def fetch(
             _put(work / "unpacked", root)
     except OSError as fault:
         what = f"{fault.filename or root}: {fault.strerror or fault}"
-        raise UserError(f"{what}\n{root} is as it was; what was downloaded is kept for the next time") from fault
+        kept = "; what was downloaded is kept for the next time" if archive is None else ""
+        raise UserError(f"{what}\n{root} is as it was{kept}") from fault
     return Fetched(module.read(root), size, digest, licence)
 
 
@@ -92,7 +96,10 @@ def fetch(
 def _workshop(root: Path) -> Iterator[Path]:
     """A hidden folder beside `root`, ours alone; it outlives a failure only where it holds a part of a download."""
     work = root.parent / f".{root.name}.fetch"
-    work.mkdir(parents=True, exist_ok=True)
+    work.parent.mkdir(parents=True, exist_ok=True)
+    work.mkdir(mode=0o700, exist_ok=True)
+    if work.is_symlink() or work.stat().st_uid != os.getuid():  # in a folder for all, somebody may have been there
+        raise UserError(f"{work} is a link, or somebody else's\nremove it, or give another --root")
     with (work / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,6 +124,7 @@ def _downloaded(
     part = work / f"{origin.archive}.part"
     try:
         remote = _web.patiently(lambda: remote_archive(origin, base), lambda: 0, say, pauses)
+        say(f"{remote.name}: {megabytes(remote.size)}, licence by its record: {remote.licence or 'not named'}")
         _refuse_full(work, part, remote)
         _web.patiently(lambda: download(remote, part, say), lambda: _size(part), say, pauses)
     except _web.Refused as fault:

@@ -21,6 +21,7 @@ SILENCE = 30.0  # seconds without a byte before a connection counts as lost
 PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds between attempts that bring nothing new
 LONGEST_WAIT = 60.0  # seconds that a server may ask us to wait
 PASSING = {408, 425, 429, 500, 502, 503, 504}
+SHOWN = 100  # letters of an address in a message
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -43,14 +44,16 @@ class Refused(Exception):  # noqa: N818  # it becomes a UserError where it is kn
 @contextlib.contextmanager
 def opened(address: str, headers: Mapping[str, str] | None = None) -> Iterator[http.client.HTTPResponse]:
     """The answer to a GET; Passing or Refused where there is none, a UserError for an address that is not safe."""
-    refuse_unsafe(address)
     asked = {"User-Agent": "reno-sweeps corpus fetch", **(headers or {})}
-    request = urllib.request.Request(address, headers=asked)  # noqa: S310  # https, checked above
     try:
+        refuse_unsafe(address)
+        request = urllib.request.Request(address, headers=asked)  # noqa: S310  # https, checked above
         answer = urllib.request.build_opener(_SafeRedirects()).open(request, timeout=SILENCE)
     except urllib.error.HTTPError as fault:
         fault.close()
         raise _no(address, fault) from fault
+    except (ValueError, http.client.InvalidURL) as fault:
+        raise UserError(f"{address[:SHOWN]!r} is no address, or leads to none: {fault}") from fault
     except (OSError, http.client.HTTPException) as fault:
         if isinstance(getattr(fault, "reason", fault), ssl.SSLCertVerificationError):
             trust = "where a proxy has a certificate of its own, name it in SSL_CERT_FILE"
@@ -91,7 +94,7 @@ def refuse_unsafe(address: str) -> None:
     """A UserError for everything but https; this machine itself may be spoken to in http."""
     parts = urlsplit(address)
     if parts.scheme != "https" and not _is_here(address):
-        raise UserError(f"{address}: downloads use https alone\nnothing was downloaded")
+        raise UserError(f"{address[:SHOWN]}: downloads use https alone\nnothing was downloaded")
 
 
 def host_of(address: str) -> str:
@@ -121,7 +124,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         """The request to go on with, as urllib makes it."""
         if urlsplit(newurl).scheme != "https" and not (_is_here(newurl) and _is_here(req.full_url)):
-            raise UserError(f"{host_of(req.full_url)} sends on to {newurl}: downloads use https alone")
+            raise UserError(f"{host_of(req.full_url)} sends on to {newurl[:SHOWN]}: downloads use https alone")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

@@ -13,6 +13,7 @@ from reno_sweeps.records import UserError
 
 ZENODO = "https://zenodo.org"
 LONGEST = 10_000_000  # bytes of a record's answer; real ones have some thousand
+WORD = 60  # letters of a licence's name
 ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
 
 
@@ -42,8 +43,8 @@ def remote_archive(origin: Origin, base: str) -> Remote:
         files = {str(file["key"]): file for file in record.get("files") or ()}
         metadata = record.get("metadata") or {}
         access = str(metadata.get("access_right", "open"))
-        licence = str((metadata.get("license") or {}).get("id") or "")
-    except (ValueError, TypeError, KeyError, AttributeError) as fault:
+        licence = "".join(filter(str.isprintable, str((metadata.get("license") or {}).get("id") or "")))[:WORD]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as fault:
         raise UserError(by_hand(origin, "its record's answer is not as we know it")) from fault
     if access != "open" or not files:
         raise UserError(by_hand(origin, f"its files are not open to everybody (access: {access})"))

@@ -63,8 +63,13 @@ def test_what_came_is_told(site, tmp_path, capsys):
     }
     assert json.loads(json.dumps(told)) == told
     assert said.out == ""
-    assert "the record says cc-by-nc-4.0" in said.err
-    assert "13 clips, 1085 are published" in said.err
+    first, second, *_, last = said.err.splitlines()
+    assert (
+        first
+        == "corpus vivae: licence: CC BY-NC 4.0, but its record decides; read it at https://zenodo.org/records/4066235"
+    )
+    assert second == "VIVAE.zip: 0.1 MB, licence by its record: cc-by-nc-4.0"
+    assert last == "corpus vivae: 13 clips, 1085 are published: reno-sweep corpus check says more"
 
 
 def test_quiet_is_quiet(site, tmp_path, capsys):
@@ -73,13 +78,14 @@ def test_quiet_is_quiet(site, tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_corpus_that_is_there_is_counted_and_left_alone(tmp_path):
+def test_a_corpus_that_is_there_is_counted_and_left_alone(tmp_path, capsys):
     root = vivae.miniature(tmp_path / "vivae")
     before = sorted(root.rglob("*"))
 
-    told = fetched("vivae", root, accept_licence=False)
+    told = fetched("vivae", root, accept_licence=False, quiet=False)
 
     assert (told["clips"], told["fetched"], told["bytes"]) == (13, False, 0)
+    assert "13 clips, 1085 are published" in capsys.readouterr().err
     assert sorted(root.rglob("*")) == before
 
 

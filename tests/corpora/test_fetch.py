@@ -291,6 +291,39 @@ def test_a_certificate_that_is_named_is_trusted(site, tmp_path, monkeypatch):
     assert came.bytes == len(site.archive)
 
 
+@pytest.mark.parametrize(
+    "address", ["https://[", "https://127.0.0.1/a b", "https://läuten.example/ü", "https://h:port/"]
+)
+def test_an_address_that_is_none_is_final(site, tmp_path, address):
+    site.file = {"links": {"self": address}}
+
+    said = refused(vivae, tmp_path / "vivae", base=site.base)
+
+    assert said.startswith(f"{address!r} is no address, or leads to none: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("address", ["https://[", "https://127.0.0.1:port/"])
+def test_a_redirect_to_what_is_no_address_is_final(site, tmp_path, address):
+    site.on_to = address
+
+    assert "is no address, or leads to none: " in refused(vivae, tmp_path / "vivae", base=site.base)
+
+
+def test_a_record_without_end_sends_to_its_page(site, tmp_path, monkeypatch):
+    monkeypatch.setattr(type(site), "answer", lambda _: b"[" * 200_000)
+
+    assert "not as we know it" in refused(vivae, tmp_path / "vivae", base=site.base)
+
+
+def test_the_name_of_a_licence_is_one_short_line(site, tmp_path):
+    site.record = {"metadata": {"license": {"id": "a\x1b[31m\n" + "b" * 500}}}
+
+    came = fetch(vivae, tmp_path / "vivae", base=site.base)
+
+    assert came.licence == "a[31m" + "b" * 55
+
+
 def test_a_proxy_is_honoured(site, tmp_path, monkeypatch):
     monkeypatch.setenv("http_proxy", site.base)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -363,6 +396,45 @@ def test_jnv_says_which_page_must_be_visited_by_hand(tmp_path):
     assert "its page must be visited by hand" in said
     assert jnv.ORIGIN.page in said
     assert "--archive jnv_corpus_ver3.zip --accept-licence" in said
+
+
+def test_a_workshop_that_is_a_link_is_refused(site, tmp_path):
+    """In a folder for all somebody may have laid it."""
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / ".vivae.fetch").symlink_to(tmp_path / "theirs")
+
+    assert "is a link, or somebody else's" in refused(vivae, tmp_path / "vivae", base=site.base)
+    assert list((tmp_path / "theirs").iterdir()) == []
+    assert site.asked == []
+
+
+def test_a_workshop_is_nobody_else_s_to_look_into(site, tmp_path):
+    modes = []
+
+    fetch(vivae, tmp_path / "vivae", base=site.base, say=lambda _: modes.append(mode(tmp_path / ".vivae.fetch")))
+
+    assert set(modes) == {0o700}
+    assert mode(tmp_path / "vivae") == mode(vivae.miniature(tmp_path / "mini"))
+
+
+def mode(folder: Path) -> int:
+    return folder.stat().st_mode & 0o777
+
+
+def test_a_place_where_a_disk_is_mounted_is_refused_before_anything_is_downloaded(site, tmp_path, monkeypatch):
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == tmp_path / "disk")
+
+    assert f"give a folder in it: --root {tmp_path}/disk/vivae" in refused(vivae, tmp_path / "disk", base=site.base)
+    assert site.asked == []
+
+
+def test_without_a_download_none_is_said_to_be_kept(site, tmp_path, monkeypatch):
+    (tmp_path / "vivae.zip").write_bytes(site.archive)
+    monkeypatch.setattr(os, "sync", (tmp_path / "vivae").touch)
+
+    said = refused(vivae, tmp_path / "vivae", tmp_path / "vivae.zip")
+
+    assert said.splitlines()[-1] == f"{tmp_path}/vivae is as it was"
 
 
 def test_an_archive_of_something_else_is_refused(site, tmp_path):

@@ -339,7 +339,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except UserError as error:
         return refuse(error)
     except KeyboardInterrupt:
-        typer.echo("interrupted; what had finished is stored: go on with reno-sweep resume", err=True)
+        typer.echo("interrupted; what had finished is stored: the same command goes on from there", err=True)
         return 130
     except OSError as error:
         return refuse(OSError(_place(error)))

@@ -31,13 +31,21 @@ def test_whisper_counts_the_frames_that_hold_sound(whisper):
     np.testing.assert_allclose(vector, states(whisper, CLIP)[:100].mean(axis=0), rtol=1e-4, atol=1e-5)  # 20 ms a frame
 
 
-def test_whisper_hears_a_long_clip_in_pieces_of_30_seconds(whisper):
-    long = np.tile(CLIP, 20)  # 40 s
-    both = np.concatenate([states(whisper, long[:480_000]), states(whisper, long[480_000:])[:500]])
+def test_a_frame_that_is_half_sound_counts(whisper):
+    vector = load_encoder(f"hf:{whisper}").embed([CLIP[: 199 * 160]])[0]  # 199 features, two a frame
 
-    vector = load_encoder(f"hf:{whisper}").embed([long])[0]
+    np.testing.assert_allclose(vector, states(whisper, CLIP[: 199 * 160])[:100].mean(axis=0), rtol=1e-5, atol=1e-6)
 
-    np.testing.assert_allclose(vector, both.mean(axis=0), rtol=1e-4, atol=1e-5)
+
+def test_whisper_hears_a_long_clip_in_pieces_of_30_seconds_whose_frames_count_alike(whisper):
+    long = np.concatenate([np.tile(CLIP, 15), 0.01 * np.tile(CLIP, 5).cumsum(dtype=np.float32)])  # 40 s: 30 and 10
+    pieces = [states(whisper, long[:480_000]), states(whisper, long[480_000:])[:500]]
+    both = np.concatenate(pieces)
+
+    vector = load_encoder(f"hf:{whisper}@pooling=mean-std").embed([long])[0]
+
+    assert np.abs(pieces[0].mean(axis=0) - pieces[1].mean(axis=0)).max() > 1e-2  # what the deviation must know of
+    np.testing.assert_allclose(vector, [*both.mean(axis=0), *both.std(axis=0)], rtol=1e-4, atol=1e-5)
 
 
 def test_wav2vec2_bert_counts_every_frame(bert):

@@ -175,6 +175,18 @@ def test_an_older_format_is_converted_on_arrival(hub, tmp_path, monkeypatch, wav
     np.testing.assert_array_equal(*(load_encoder(name).embed([clip]) for name in ("hf:owner/older", f"hf:{wavlm}")))
 
 
+def test_nothing_but_the_model_is_fetched(hub, tmp_path, wavlm):
+    model = shutil.copytree(wavlm, tmp_path / "model")
+    for other in ("adapter.deu.safetensors", "pytorch_model.bin", "README.md"):
+        (model / other).write_bytes(b"many")
+    hub.models = {"owner/tiny": model}
+
+    (said,) = json.loads(fetch(hub.address, tmp_path / "home", "hf:owner/tiny").stdout)
+
+    arrived = {file.name for file in Path(said["folder"]).iterdir()}
+    assert arrived == {"config.json", "preprocessor_config.json", "model.safetensors"}
+
+
 @pytest.mark.slow  # huggingface_hub waits between its attempts
 def test_a_download_that_breaks_off_is_said_and_gone_on_with(hub, tmp_path, monkeypatch):
     hub.breaks = 30_000  # bytes; the weights have more, the small files fewer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +15,16 @@ corpus_app = typer.Typer(help="The corpora: what is known, what is on disk, leak
 encoders_app = typer.Typer(
     help="The encoders: source, width, licence, whether weights are at hand.", no_args_is_help=True
 )
+
+
+@contextlib.contextmanager
+def _interruptible(left: str) -> Iterator[None]:
+    """Ctrl-C ends the command with exit code 130 and a line that says what is left of it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; {left}", err=True)
+        raise typer.Exit(130) from None
 
 
 @corpus_app.command("list")
@@ -46,7 +58,8 @@ def corpus_check(
     from reno_sweeps.app import corpora
 
     protocol = {"folds": kind, "n_folds": folds, "seed": fold_seed}
-    found = corpora.check(corpus, root, protocol, {"cache": cache}, quiet=quiet)
+    with _interruptible("nothing was changed"):
+        found = corpora.check(corpus, root, protocol, {"cache": cache}, quiet=quiet)
     show(found, json, None if json else corpora.spelled(found))
     raise typer.Exit(4 if found["faults"] else 0)
 
@@ -68,7 +81,9 @@ def corpus_fetch(
     """
     from reno_sweeps.app import fetching
 
-    show(fetching.corpus(corpus, root, accept_licence=accept_licence, archive=archive, quiet=quiet), json)
+    with _interruptible("what was downloaded is kept: the same command goes on from there"):
+        came = fetching.corpus(corpus, root, accept_licence=accept_licence, archive=archive, quiet=quiet)
+    show(came, json)
 
 
 @encoders_app.command("list")

@@ -183,7 +183,10 @@ def _split(table: _Table, test: Rows, protocol: Protocol, apart: bool, repeat: i
 
 
 def _validation(table: _Table, rest: Rows, seed: int, *, by_speaker: bool) -> Rows:
-    """One fifth of the training rows: of the five parts the first that leaves no class untrained and lacks fewest."""
+    """One fifth of the training rows: of the five parts one that leaves no class untrained and lacks fewest.
+
+    Of these the one whose size is nearest to a fifth: parts of whole speakers differ.
+    """
     units = len({table.speakers[row] for row in rest}) if by_speaker else len(rest)
     parts = min(PARTS, units, max(Counter(table.labels[row] for row in rest).values()))
     if parts < 2:
@@ -193,7 +196,12 @@ def _validation(table: _Table, rest: Rows, seed: int, *, by_speaker: bool) -> Ro
             f"more {'speakers' if by_speaker else 'clips'}, fewer folds, or protocol.folds: stratified"
         )
     dealt = [part for part in _dealt(table, rest, parts, seed, by_speaker=by_speaker) if part]
-    return min(dealt, key=lambda part: (len(_lost(table, rest, part)), -len({table.labels[row] for row in part})))
+
+    def unfit(part: Rows) -> tuple[int, int, int]:
+        present = {table.labels[row] for row in part}
+        return len(_lost(table, rest, part)), -len(present), abs(len(part) * parts - len(rest)) // parts
+
+    return min(dealt, key=unfit)
 
 
 def _lost(table: _Table, rest: Rows, part: Rows) -> set[str]:

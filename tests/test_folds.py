@@ -272,6 +272,19 @@ def test_unequal_speakers_still_give_even_folds_with_every_class(seed):
             assert 0.1 <= counts[label] / whole <= 0.35
 
 
+def test_a_validation_part_of_whole_speakers_is_about_a_fifth():
+    """VIVAE's shape: eleven speakers; of the eight or nine left to train on, a part has one, two or three."""
+    clips = (93, 101, 101, 108, 111, 111, 103, 108, 108, 87, 54)
+    corpus = corpus_of(
+        *(Clip(f"{s}_{n}.wav", LABELS[n % 3], f"s{s}") for s, most in enumerate(clips) for n in range(most))
+    )
+
+    for seed in range(5):
+        for split in make_splits(corpus, Protocol("speaker", seed=seed)).splits:
+            share = len(split.validation) / (len(split.validation) + len(split.train))
+            assert 0.17 < share < 0.26
+
+
 def test_another_seed_deals_unequal_speakers_otherwise():
     """scikit-learn's StratifiedGroupKFold deals them the same way whatever its seed."""
     corpus = asvp_shaped()

@@ -170,3 +170,23 @@ def test_a_corpus_on_the_shelf_is_found_by_its_id_whatever_its_options(tmp_path,
     monkeypatch.setenv("RENO_CORPORA", str(tmp_path / "shelf"))
 
     assert len(opening.find_corpus(asked, None, gather()).clips) == clips
+
+
+@pytest.mark.parametrize(
+    ("command", "at", "said"),
+    [
+        (["fetch", "vivae"], "fetching.corpus", "interrupted; what was downloaded is kept: the same command goes on"),
+        (["check", "demo"], "corpora.check", "interrupted; nothing was changed"),
+    ],
+)
+def test_an_interrupted_command_says_what_is_left_of_it(monkeypatch, command, at, said):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"reno_sweeps.app.{at}", interrupt)
+
+    done = CliRunner().invoke(app, ["corpus", *command])
+
+    assert done.exit_code == 130
+    assert done.stderr.startswith(said)
+    assert done.stdout == ""

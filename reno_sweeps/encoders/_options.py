@@ -53,6 +53,13 @@ def taken(name: str, offer: Offer) -> tuple[str, dict[str, Any]]:
     return base, chosen
 
 
+def refuse_any(name: str) -> None:
+    """Refuse options behind the id of an encoder that has none."""
+    base, at, _ = name.partition("@")
+    if at:
+        raise UserError(f"encoder {name}: {base} has no options")
+
+
 def agreed(name: str, asked: str | None, given: str, device: str) -> str:
     """The precision that the id (`asked`) and the argument agree on.
 

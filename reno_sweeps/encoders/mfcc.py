@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reno_sweeps.audio import RATE
+from reno_sweeps.encoders._exact import exact
 from reno_sweeps.encoders._facts import EncoderFacts
+from reno_sweeps.encoders._options import refuse_any
 from reno_sweeps.records import UserError
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ FLOOR = 1e-6  # power under which a band counts as silent; the logarithm needs o
 
 def facts(name: str, weights: str | None = None, download: bool = False) -> dict[str, Any]:  # noqa: ARG001
     """The address facts of `mfcc` or `log-mel`; there are no weights to give or to download."""
+    refuse_any(name)
     if weights is not None:
         raise UserError(f"--weights {name}={weights}: {name} is computed, it has no weights")
     return {
@@ -82,8 +85,8 @@ class Spectral:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # the work of a clip is too small to share: two threads took ten times as long
         try:
-            with torch.inference_mode():
-                vectors = [self._embed(torch.from_numpy(clip).to(self._bands.device)).cpu().numpy() for clip in clips]
+            with exact():
+                vectors = [self._embed(torch.from_numpy(np.array(clip, np.float32))).cpu().numpy() for clip in clips]
         finally:
             torch.set_num_threads(threads)
         return np.stack(vectors) if vectors else np.zeros((0, self.dim), np.float32)
@@ -91,6 +94,7 @@ class Spectral:
     def _embed(self, clip: Tensor) -> Tensor:
         import torch
 
+        clip = clip.to(self._bands.device)
         if clip.numel() < WINDOW:
             clip = torch.nn.functional.pad(clip, (0, WINDOW - clip.numel()))
         frames = clip.unfold(0, WINDOW, HOP) * self._window  # [frames, window]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from reno_sweeps.audio import RATE
 from reno_sweeps.encoders._facts import EncoderFacts
+from reno_sweeps.encoders._options import refuse_any
 from reno_sweeps.records import UserError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ SHORTEST = 960  # samples: the longest window of eGeMAPS, 60 ms; openSMILE gives
 
 def facts(name: str, weights: str | None = None, download: bool = False) -> dict[str, Any]:  # noqa: ARG001
     """The address facts: which openSMILE computes it stands where other encoders have their weights."""
-    _refuse_options(name)
+    refuse_any(name)
     if weights is not None:
         raise UserError(f"--weights {name}={weights}: {name} is computed, it has no weights")
     if not at_hand(name):
@@ -91,11 +92,6 @@ class Functionals:
         padded = np.pad(clip, (0, max(0, SHORTEST - len(clip))))
         vector: NDArray[np.float32] = self._smile(padded, RATE).reshape(self.dim).astype(np.float32)
         return vector
-
-
-def _refuse_options(name: str) -> None:
-    if "@" in name:
-        raise UserError(f"encoder {name}: {name.partition('@')[0]} has no options")
 
 
 def _missing(name: str) -> str:

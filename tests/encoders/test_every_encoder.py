@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -87,6 +88,15 @@ def test_embedding_leaves_the_recording_as_it_was(encoder, clips):
     encoder.embed(clips)
 
     assert all((clip == kept).all() for clip, kept in zip(clips, before, strict=True))
+
+
+def test_recordings_that_cannot_be_written_to_or_run_backwards_are_heard(encoder, clips):
+    clip, locked = clips[4], clips[4].copy()
+    locked.flags.writeable = False
+    with warnings.catch_warnings(action="error"):
+        vectors = encoder.embed([clip, locked, clip[::-1].copy()[::-1]])
+
+    assert apart(vectors[1:], vectors[[0, 0]]) <= RELATIVE
 
 
 def test_its_facts_are_those_known_before_it_was_loaded(encoder, asked):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -376,15 +375,6 @@ def test_weights_are_hashed_once_by_a_command_and_again_where_they_change(wavlm,
 
     assert encoder_facts(f"hf:{folder}")["weights"] != before["weights"]
     assert read[2:] == ["config.json"]
-
-
-def test_recordings_that_cannot_be_written_to_or_run_backwards_are_heard(wavlm):
-    locked = CLIP.copy()
-    locked.flags.writeable = False
-    with warnings.catch_warnings(action="error"):
-        vectors = load_encoder(f"hf:{wavlm}").embed([CLIP, locked, CLIP[::-1].copy()[::-1]])
-
-    np.testing.assert_array_equal(vectors[1:], vectors[[0, 0]])
 
 
 def test_float32_products_keep_their_digits_whatever_the_program_allows(wavlm):

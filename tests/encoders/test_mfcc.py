@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from reno_sweeps.encoders import load_encoder, mfcc
+from reno_sweeps.encoders import encoder_facts, load_encoder, mfcc
 from reno_sweeps.records import UserError
 
 
@@ -80,3 +80,10 @@ def test_weights_and_other_precisions_are_refused():
         load_encoder("mfcc", weights="folder")
     with pytest.raises(UserError, match="precision bfloat16: log-mel is computed in float32 only"):
         load_encoder("log-mel", precision="bfloat16")
+
+
+@pytest.mark.parametrize("name", ["mfcc", "log-mel"])
+def test_options_are_refused_and_never_heard_as_another_encoder(name):
+    for use in (load_encoder, encoder_facts):
+        with pytest.raises(UserError, match=f"{name} has no options"):
+            use(f"{name}@layer=9")

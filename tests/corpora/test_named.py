@@ -55,6 +55,20 @@ def test_an_empty_folder_holds_nothing(module, tmp_path):
     assert "found nothing" in refusal(module, tmp_path)
 
 
+@pytest.mark.parametrize("levels", [0, 1, 2, 3])
+def test_the_folder_may_be_given_two_levels_too_high_and_no_more(module, tmp_path, levels):
+    own = module.read(module.miniature(tmp_path / "mini")).root
+    high = tmp_path / "high"
+    place = high.joinpath(*"abc"[:levels])
+    place.parent.mkdir(parents=True, exist_ok=True)
+    own.rename(place)
+
+    if levels > 2:
+        assert "looked for" in refusal(module, high)
+    else:
+        assert module.read(high).root == place
+
+
 def test_two_copies_below_are_ambiguous(module, tmp_path):
     module.miniature(tmp_path / "one")
     module.miniature(tmp_path / "two")

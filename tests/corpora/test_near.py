@@ -93,6 +93,17 @@ def test_a_shift_between_two_samples_of_the_waveform_is_no_difference(shift):
     assert similarity(sketch(breath), sketch(np.concatenate([silence(shift), breath]))) > 0.95
 
 
+@pytest.mark.parametrize(("share", "is_near"), [(0.5, True), (0.7, True), (0.9, False), (1.3, False)])
+def test_the_threshold_lies_between_a_noisy_copy_and_a_mixture(share, is_near):
+    """A puff of noise and of another beside it: by hand, their correlation is 1 / √(1 + share²)."""
+    dice, swelling = np.random.default_rng(0), np.hanning(16_000) ** 4  # one shape: their grids are alike
+    one, other = (swelling * dice.normal(0, 0.1, 16_000) for _ in range(2))
+    pair = [np.asarray(sound, np.float32) for sound in (one, one + share * other)]
+
+    assert similarity(*map(sketch, pair)) == pytest.approx((1 + share**2) ** -0.5, abs=0.03)
+    assert found(*pair) == ([(0, 1)] if is_near else [])
+
+
 def test_noise_neither_fills_the_grid_nor_moves_the_middle_of_the_loudness():
     """A whistle of a second at the end of twenty, in noise at 15 dB."""
     whistle = (0.3 * np.sin(2 * np.pi * np.cumsum(np.linspace(500, 2_500, 16_000)) / audio.RATE)).astype(np.float32)

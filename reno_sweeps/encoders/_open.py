@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from reno_sweeps import catalogue
+from reno_sweeps.encoders._exact import present
 from reno_sweeps.encoders._facts import Encoder, EncoderFacts
 from reno_sweeps.records import UserError
 
@@ -27,7 +28,9 @@ def load_encoder(
 
     `weights` is a local folder to use instead of the id's own source. Nothing is downloaded unless asked.
     """
-    encoder: Encoder = family_of(id).load(id, weights or shelved(id), device, precision, download)
+    family = family_of(id)
+    present(id, device)
+    encoder: Encoder = family.load(id, weights or shelved(id), device, precision, download)
     return encoder
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from reno_sweeps.audio import RATE
-from reno_sweeps.encoders._exact import exact, present
+from reno_sweeps.encoders._exact import exact
 from reno_sweeps.encoders._mamba_sizes import PAGE, ROWS, TIMES, Asked, parse
 from reno_sweeps.encoders._mamba_weights import convert as _convert
 from reno_sweeps.encoders._mamba_weights import digest, whole
@@ -58,7 +58,6 @@ def load(
 
     asked = parse(name)
     chosen = agreed(name, asked.precision, precision, device)
-    present(name, device)
     found = _mamba_weights.load(asked.name, _place(asked, weights, download))
     half = None if chosen == "float32" else getattr(torch, chosen)
     tensors = {key: torch.from_numpy(array) for key, array in found.arrays.items()}

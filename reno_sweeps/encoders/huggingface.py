@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from reno_sweeps.encoders import _convert, _hub
 from reno_sweeps.encoders._checkpoint import Checkpoint, described, inspect
-from reno_sweeps.encoders._exact import present
 from reno_sweeps.encoders._facts import Encoder, EncoderFacts
 from reno_sweeps.encoders._featured import Featured
 from reno_sweeps.encoders._listener import Listener
@@ -85,7 +84,6 @@ def load(
 ) -> Encoder:
     """The encoder of a hub id, a local folder or a named row."""
     settled = agreed(name, parse(name).precision, precision, device)
-    present(name, device)
     found, known = _found(name, weights, download)
     kind = HuggingFace if found.features is None else Featured
     return kind(name, found, known | {"precision": settled}, device)

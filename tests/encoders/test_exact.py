@@ -69,7 +69,7 @@ def test_torch_s_newer_settings_are_kept_apart():
     assert done.stdout.split() == ["['ieee',", "'ieee',", "'ieee']", "['tf32',", "'tf32',", "'tf32']"], done.stderr
 
 
-@pytest.mark.parametrize("name", ["audio-mamba-tiny", "wavlm-base"])
+@pytest.mark.parametrize("name", ["audio-mamba-tiny", "wavlm-base", "mfcc"])
 def test_a_gpu_that_is_not_there_is_refused_before_weights_are_looked_for(name, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
 

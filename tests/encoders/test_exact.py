@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 import pytest
 import torch
@@ -33,14 +34,23 @@ def test_inside_there_are_no_gradients_and_no_shortened_products(allowed):
 
 
 def test_threads_that_overlap_leave_what_the_first_found(allowed):
-    first, second = exact(), exact()
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    between = torch.get_float32_matmul_precision()
-    second.__exit__(None, None, None)
+    entered, leave, seen = threading.Event(), threading.Event(), []
 
-    assert (between, torch.get_float32_matmul_precision()) == ("highest", "high")
+    def second() -> None:
+        with exact():
+            entered.set()
+            leave.wait(10)
+            seen.append(torch.get_float32_matmul_precision())
+
+    thread = threading.Thread(target=second)
+    with exact():
+        thread.start()
+        entered.wait(10)
+    leave.set()  # the first has left, the second computes on
+    thread.join()
+
+    assert (seen, torch.get_float32_matmul_precision()) == (["highest"], "high")
+    assert not torch.is_inference_mode_enabled()
 
 
 def test_a_fault_inside_leaves_it_too(allowed):

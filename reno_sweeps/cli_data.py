@@ -29,13 +29,14 @@ def _interruptible(left: str) -> Iterator[None]:
 
 @corpus_app.command("list")
 def corpus_list(json: Json = False) -> None:
-    """The corpora that a name stands for.
+    """The corpora that a name stands for: licence, source, whether they are at hand below RENO_CORPORA.
 
     Example: reno-sweep corpus list
     """
     from reno_sweeps.app import corpora
 
-    show(corpora.known(), json)
+    rows = corpora.known()
+    show(rows, json, None if json else corpora.listed(rows))
 
 
 @corpus_app.command("check")

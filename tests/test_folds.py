@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from reno_sweeps import dealing
 from reno_sweeps.folds import Folds, make_splits, refit_split
 from reno_sweeps.records import Clip, Corpus, Protocol, UserError
 
@@ -283,6 +284,23 @@ def test_a_validation_part_of_whole_speakers_is_about_a_fifth():
         for split in make_splits(corpus, Protocol("speaker", seed=seed)).splits:
             share = len(split.validation) / (len(split.validation) + len(split.train))
             assert 0.17 < share < 0.26
+
+
+def test_the_best_of_many_deals_lacks_no_more_than_the_first(monkeypatch):
+    """The first deal is one of the many: by hand, fewer classes may be absent from a part, never more."""
+    lacking: dict[int, list[int]] = {}
+    for draws in (1, dealing.DRAWS):
+        monkeypatch.setattr(dealing, "DRAWS", draws)
+        lacking[draws] = []
+        for seed in range(40):
+            dice = random.Random(seed)
+            spoken = [(f"s{s}", label) for s in range(8) for label in LABELS for _ in range(dice.choice([0, 0, 1, 9]))]
+            labels, who = [label for _, label in spoken], [speaker for speaker, _ in spoken]
+            parts = dealing.by_speakers(labels, who, 3, seed)
+            lacking[draws].append(sum(label not in {labels[row] for row in part} for part in parts for label in LABELS))
+
+    assert all(many <= one for one, many in zip(*lacking.values(), strict=True))
+    assert sum(lacking[dealing.DRAWS]) < sum(lacking[1])
 
 
 def test_another_seed_deals_unequal_speakers_otherwise():

@@ -22,8 +22,20 @@ PROGRESS_EVERY = 2.0  # seconds
 
 
 def known() -> list[dict[str, Any]]:
-    """The corpora that a name stands for."""
-    return [{"id": name, **asdict(catalogue.load("corpora", name).FACTS)} for name in catalogue.names("corpora")]
+    """The corpora that a name stands for, and where those that are published lie below RENO_CORPORA.
+
+    `at_hand`: whether it can be used now; None where that is yours to say (a folder, a table). `root`: where it lies.
+    """
+    from reno_sweeps.config import settings
+
+    shelf = settings.gather().corpora
+    rows = []
+    for name in catalogue.names("corpora"):
+        module = catalogue.load("corpora", name)
+        root = shelf / name if shelf and hasattr(module, "ORIGIN") and _holds_something(shelf / name) else None
+        at_hand = root is not None if hasattr(module, "ORIGIN") else module.FACTS.synthetic or None
+        rows.append({"id": name, **asdict(module.FACTS), "at_hand": at_hand, "root": str(root) if root else None})
+    return rows
 
 
 def check(
@@ -56,6 +68,17 @@ def spelled(found: Mapping[str, Any]) -> str:
     from reno_sweeps.reports import corpus_text
 
     return "\n".join(corpus_text.lines(found)) + "\n"
+
+
+def listed(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The corpora for people."""
+    from reno_sweeps.reports import corpus_text
+
+    return "\n".join(corpus_text.known(rows)) + "\n"
+
+
+def _holds_something(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def _progress() -> Callable[[int, int, str], None]:

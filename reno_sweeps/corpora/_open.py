@@ -52,10 +52,15 @@ def _named(name: str, root: str | None, options: str, cache: Path) -> Corpus:
     elif root:
         place = Path(root).expanduser()
     else:
-        get = f"\n{fetch_command(name)}" if hasattr(module, "ORIGIN") else ""
-        raise UserError(f"corpus {name}: where does it lie?\nsay --root DIR; {module.FACTS.how}{get}")
+        raise UserError(f"corpus {name}: where does it lie?\n{_where(name, module)}")
     found: Corpus = module.read(place, **said)
     return found
+
+
+def _where(name: str, module: ModuleType) -> str:
+    if not hasattr(module, "ORIGIN"):
+        return f"say --root DIR; {module.FACTS.how}"
+    return f"say --root DIR, or set RENO_CORPORA to a folder that holds a folder {name}\n{fetch_command(name)}"
 
 
 def _options(module: ModuleType, text: str) -> dict[str, str | bool]:

@@ -1,4 +1,4 @@
-"""`corpus check` as text for people: figures first, faults last, because the eye rests at the end."""
+"""`corpus list` and `corpus check` as text for people: figures first, faults last, where the eye rests."""
 
 from __future__ import annotations
 
@@ -20,6 +20,17 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         if found[title] or title == "faults":
             said += ["", *_listed(title, [spell(sentence) for sentence in found[title]], limit=None)]
     return said
+
+
+def known(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A block for each corpus: what it is, its licence, where it comes from, how to say it, whether it is at hand."""
+    here = {True: "yes", False: "no: reno-sweep corpus fetch {id}", None: "yours"}
+    said: list[str] = []
+    for row in rows:
+        at_hand = row["root"] or here[row["at_hand"]].format(id=row["id"])
+        facts = {"licence": row["licence"], "source": row["source"], "use": row["how"], "at hand": at_hand}
+        said += [row["title"], *(f"  {name:<8} {spell(fact)}" for name, fact in facts.items()), ""]
+    return said[:-1]
 
 
 def _figures(found: Mapping[str, Any]) -> list[str]:

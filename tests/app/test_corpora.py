@@ -205,3 +205,35 @@ def test_progress_is_on_stderr_alone(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert {"listening to clips: 20/20", "comparing clips: 20/20"} <= set(err.splitlines())
+
+
+def test_the_list_says_which_corpora_lie_on_the_shelf(tmp_path, monkeypatch, capsys):
+    from reno_sweeps.corpora import vivae
+
+    vivae.miniature(tmp_path / "vivae")
+    (tmp_path / "jnv").mkdir()
+    monkeypatch.setenv("RENO_CORPORA", str(tmp_path))
+
+    code = exit_code("corpus", "list", "--json")
+    rows = {row["id"]: (row["at_hand"], row["root"]) for row in json.loads(capsys.readouterr().out)}
+    exit_code("corpus", "list")
+    blocks = capsys.readouterr().out.split("\n\n")
+
+    assert code == 0
+    assert rows == {
+        "asvp-esd": (False, None),
+        "demo": (True, None),
+        "folder": (None, None),
+        "jnv": (False, None),
+        "manifest": (None, None),
+        "vivae": (True, str(tmp_path / "vivae")),
+    }
+    assert blocks[3].splitlines()[0] == "JNV: Japanese nonverbal vocalisations"
+    assert blocks[3].splitlines()[-1] == "  at hand  no: reno-sweep corpus fetch jnv"
+    assert blocks[5].splitlines()[-1] == f"  at hand  {tmp_path / 'vivae'}"
+
+
+def test_the_list_needs_no_shelf(monkeypatch):
+    monkeypatch.delenv("RENO_CORPORA", raising=False)
+
+    assert [row["id"] for row in corpora.known() if row["at_hand"]] == ["demo"]

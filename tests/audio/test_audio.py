@@ -62,6 +62,13 @@ def test_channels_are_averaged(tmp_path):
     np.testing.assert_allclose(decoded, (left + right) / 2, atol=1e-7)
 
 
+def test_channels_are_averaged_without_losing_the_quiet_one(tmp_path):
+    """By hand: (10,000 + 0.0001 − 10,000) / 3; in float32 the quiet one would drown."""
+    file = save(tmp_path / "a.wav", np.tile(np.float32([1e4, 1e-4, -1e4]), (100, 1)), subtype="FLOAT")
+
+    np.testing.assert_allclose(audio.decode(file), 1e-4 / 3, rtol=1e-6)
+
+
 def test_the_digest_follows_the_samples_and_not_the_file(tmp_path):
     samples = np.round(sine(16_000) * 32_768) / 32_768  # what 16 bits can hold
     flac, wav = save(tmp_path / "a.flac", samples), save(tmp_path / "a.wav", samples)
@@ -169,6 +176,15 @@ def test_an_end_that_is_missing_is_noticed(tmp_path, suffix, share):
 
     with pytest.raises(audio.AudioError):
         audio.decode(tmp_path / f"cut.{suffix}")
+
+
+def test_an_ogg_that_ends_between_two_pages_is_noticed(tmp_path):
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 160_000)
+    content = save(tmp_path / "a.ogg", noise).read_bytes()
+    (tmp_path / "cut.ogg").write_bytes(content[: content.rindex(b"OggS")])
+
+    with pytest.raises(audio.AudioError, match="truncated, its stream has no end"):
+        audio.decode(tmp_path / "cut.ogg")
 
 
 def test_an_mp3_that_does_not_say_its_length_is_taken_as_it_is(tmp_path):

@@ -182,6 +182,18 @@ def test_a_part_that_the_server_cannot_continue_is_begun_anew(site, tmp_path):
     assert site.downloads == ["bytes=100-", None]
 
 
+def test_another_part_than_was_asked_for_is_not_taken(site, tmp_path):
+    work, said = tmp_path / ".vivae.fetch", []
+    work.mkdir()
+    (work / "VIVAE.zip.part").write_bytes(site.archive[:100])
+    site.faults = [(206, {"Content-Range": f"bytes 50-99/{len(site.archive)}"})]
+
+    fetch(vivae, tmp_path / "vivae", base=site.base, pauses=QUICK, say=said.append)
+
+    assert site.downloads == ["bytes=100-", "bytes=100-"]
+    assert any("sent another part than was asked for" in line for line in said)
+
+
 def test_a_host_that_cannot_be_reached_is_named(tmp_path):
     said = refused(vivae, tmp_path / "vivae", base="http://127.0.0.1:9")
 
@@ -252,6 +264,19 @@ def test_no_redirect_leads_away_from_https(site, tmp_path, address, answer):
 
     assert answer in refused(vivae, tmp_path / "vivae", base=site.base)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nobody_sends_on_from_https_to_this_machine(site, tmp_path, monkeypatch):
+    pem = certificate(tmp_path)
+    server = serve(site, pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    site.on_to = "http://127.0.0.1:9/VIVAE.zip"
+
+    said = refused(vivae, tmp_path / "vivae", base=site.base)
+    server.shutdown()
+    server.server_close()
+
+    assert "sends on to http://127.0.0.1:9/VIVAE.zip: downloads use https alone" in said
 
 
 def test_a_redirect_on_the_way_is_followed(site, tmp_path):

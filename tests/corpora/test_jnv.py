@@ -43,6 +43,7 @@ def test_one_speaker_alone_is_answered_with_the_folder_to_give(tmp_path):
 
 def test_transcripts_are_counted_and_strange_recordings_listed(tmp_path):
     strange = ["F1/F2_angry_00_F.wav", "F1/F1_calm_00_F.wav", "F1/F1_angry_00_X.wav", "extra/F1_angry_99_F.wav"]
+    strange.append("F1/F1_angry_00_F (1).wav")
     root = grow(tmp_path, [*LAYOUT[:200], *strange, "README.txt", "F1/transcript.csv", "F1/._F1_angry_00_F.wav"])
 
     corpus = jnv.read(root)

@@ -9,6 +9,8 @@ import pytest
 
 from reno_sweeps import audio, catalogue
 from reno_sweeps.corpora import content_digest, open_corpus, prepare
+from reno_sweeps.corpora._checks import checked
+from reno_sweeps.records import Clip, Corpus, UserError
 
 
 @pytest.fixture(params=catalogue.names("corpora"))
@@ -62,3 +64,10 @@ def test_listing_corpora_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_a_path_names_one_clip(tmp_path):
+    clips = (Clip("a.wav", "joy"), Clip("b.wav", "fear"), Clip("a.wav", "fear"))
+
+    with pytest.raises(UserError, match=r"two clips are named a\.wav"):
+        checked(Corpus("toy", tmp_path, clips))

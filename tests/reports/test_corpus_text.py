@@ -136,3 +136,10 @@ def test_a_path_that_would_move_the_cursor_is_spelled_out() -> None:
 
     assert "\x1b" not in said
     assert "a\\x1b[2J.wav = b\\n.wav" in said
+
+
+def test_no_fault_is_left_to_guess() -> None:
+    said = lines(report(faults=[f"fault {n}" for n in range(12)], warnings=[f"warning {n}" for n in range(12)]))
+
+    assert [line for line in said if line.startswith("  fault")] == [f"  fault {n}" for n in range(12)]
+    assert [line for line in said if line.startswith("  warning")] == [f"  warning {n}" for n in range(12)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from reno_sweeps.cli_data import corpus_app, encoders_app
 from reno_sweeps.cli_words import (
@@ -28,8 +29,22 @@ from reno_sweeps.cli_words import (
     show,
 )
 
+
+class Commands(TyperGroup):
+    """All commands: an interrupt that none of them answers is answered here; Typer would end without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo("interrupted; what had finished is stored: the same command goes on from there", err=True)
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
     name="reno-sweep",
+    cls=Commands,
     help="Sweeps for non-verbal vocal emotion recognition: search, track every fold, defend the number.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -338,9 +353,6 @@ def _run(arguments: Sequence[str] | None) -> int:
         code = app(arguments, standalone_mode=False)
     except UserError as error:
         return refuse(error)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; what had finished is stored: the same command goes on from there", err=True)
-        return 130
     except OSError as error:
         return refuse(OSError(_place(error)))
     except Exception as error:

@@ -16,6 +16,7 @@ from reno_sweeps.records import UserError
 
 TOKEN = secrets.token_hex(32)  # one a process: Ray reads it once, also where a second Ray is started later
 TEMPORARY = "reno-ray-"  # Ray's own folder
+ENDED = 2.0  # seconds in which killed processes are gone
 LONGEST = 14  # characters of the folder it lies in: Ray's sockets below it are AF_UNIX paths, of at most 107 bytes
 
 _QUIET = {  # what Ray reads while it is imported, or hands to its processes
@@ -84,7 +85,9 @@ class Ray:
         if not self._open:
             return
         self._open = False
+        ours = _processes(self.folder)
         ray.shutdown()
+        _end(ours)
         if os.environ.get("RAY_AUTH_TOKEN_PATH") == str(self.folder / "token"):
             del os.environ["RAY_AUTH_TOKEN_PATH"]
         shutil.rmtree(self.folder, ignore_errors=True)  # Ray never cleans its temporary folder
@@ -121,6 +124,29 @@ def _folder() -> Path:
     base = tempfile.gettempdir() if len(tempfile.gettempdir()) <= LONGEST else "/tmp"  # noqa: S108  # mkdtemp is safe
     _sweep_temporary(Path(base))
     return Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{os.getpid()}-", dir=base))
+
+
+def _processes(folder: Path) -> list[Any]:
+    """The processes of our own Ray: those that were told of its folder, and all that they began."""
+    import psutil
+
+    found = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process().children():
+            with contextlib.suppress(psutil.Error):  # ended by itself this moment
+                if any(str(folder) in argument for argument in child.cmdline()):
+                    found += [child, *child.children(recursive=True)]
+    return found
+
+
+def _end(processes: list[Any]) -> None:
+    """End what Ray left running: its agents outlive it by up to a minute."""
+    import psutil
+
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(processes, timeout=ENDED)
 
 
 def _sweep_temporary(base: Path) -> None:

@@ -155,9 +155,10 @@ def test_an_interrupt_ends_promptly_leaves_nobody_and_the_next_run_goes_on(embed
     processes |= ray_processes(group)
     os.killpg(begun.pid, signal.SIGINT)
     interrupted = time.monotonic()
-    begun.communicate(timeout=60)
+    said = begun.communicate(timeout=60)[1]
 
     assert begun.returncode == 130
+    assert "interrupted; what had finished is stored" in said
     assert time.monotonic() - interrupted < 15
     assert living(processes) == {}
     assert folders() - before == set()

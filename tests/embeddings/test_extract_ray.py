@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -190,24 +192,42 @@ print(found.computed, found.workers)
 """
 
 
-def test_weights_travel_to_a_cluster_that_has_not_got_them(corpus, wavlm, tmp_path):
-    there = [str(Path(sys.executable).parent / "ray")]
-    weights = shutil.copytree(wavlm, tmp_path / "wavlm")
+@pytest.fixture
+def head(tmp_path_factory):
+    """The environment and address of a cluster of its own. `ray stop` would end every Ray of this machine."""
     base = Path(tempfile.mkdtemp(prefix="rj", dir="/tmp"))
     clean = {name: value for name, value in os.environ.items() if "RAY_AUTH" not in name}
-    environment = {**clean, "RAY_AUTH_MODE": "disabled", "TMPDIR": str(base)}
-    port = "6397"
-    start = ["start", "--head", "--port", port, "--num-cpus", "2", "--include-dashboard=false", f"--temp-dir={base}/r"]
+    environment = {**clean, "RAY_AUTH_MODE": "disabled", "TMPDIR": str(base), "PYTHONUNBUFFERED": "1"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ray = str(Path(sys.executable).parent / "ray")
+    options = ["--port", str(port), "--num-cpus", "2", "--include-dashboard=false", f"--temp-dir={base}/r"]
+    log = tmp_path_factory.mktemp("head") / "log"
+    with log.open("w") as out:
+        begun = subprocess.Popen([ray, "start", "--head", "--block", *options], env=environment, stdout=out, stderr=out)
     try:
-        subprocess.run([*there, *start], env=environment, check=True, capture_output=True, timeout=120)
-        done = subprocess.run(
-            [sys.executable, "-c", JOINED, corpus.root, weights, tmp_path / "cache", f"127.0.0.1:{port}"],
-            env=environment, capture_output=True, text=True, check=False, timeout=200,
-        )  # fmt: skip
+        end = time.monotonic() + 120
+        while "Ray runtime started" not in log.read_text() and time.monotonic() < end:
+            time.sleep(0.2)
+        yield environment, f"127.0.0.1:{port}", base
     finally:
-        subprocess.run([*there, "stop", "--force"], env=environment, capture_output=True, check=False, timeout=60)
-        left = list(base.glob("reno-*"))
+        everyone = [*psutil.Process(begun.pid).children(recursive=True), begun]
+        for process in everyone:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        begun.wait(timeout=30)
         shutil.rmtree(base, ignore_errors=True)
+
+
+def test_weights_travel_to_a_cluster_that_has_not_got_them(corpus, wavlm, tmp_path, head):
+    environment, address, base = head
+    weights = shutil.copytree(wavlm, tmp_path / "wavlm")
+    done = subprocess.run(
+        [sys.executable, "-c", JOINED, corpus.root, weights, tmp_path / "cache", address],
+        env=environment, capture_output=True, text=True, check=False, timeout=200,
+    )  # fmt: skip
+    left = list(base.glob("reno-*"))
 
     assert f"{{'hf:{weights}': 60}} 2" in done.stdout, done.stderr
     assert left == []

@@ -91,14 +91,15 @@ def convert(encoder: str, source: Path, output: Path | None) -> dict[str, Any]:
 
 
 def _given(encoder: str, weights: Sequence[str]) -> str | None:
-    """The weights given for the encoder, with or without its options."""
+    """The weights given for the encoder; a UserError for another's."""
     from reno_sweeps.config.sweep_file import Overrides
+    from reno_sweeps.encoders._open import given_for
 
     given = Overrides.from_options(weights=weights).weights
     names = (encoder, encoder.partition("@")[0])
     if strangers := [name for name in given if name not in names]:
         raise UserError(f"--weights {strangers[0]}=…: the encoder asked about is {encoder}")
-    return next((given[name] for name in names if name in given), None)
+    return given_for(encoder, given)
 
 
 def _fetched(name: str, folder: Path) -> dict[str, Any]:

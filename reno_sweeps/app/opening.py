@@ -13,7 +13,7 @@ from typing import Any
 from reno_sweeps.config.settings import Settings, masked
 from reno_sweeps.corpora import base_name, content_digest, open_corpus
 from reno_sweeps.encoders import encoder_facts
-from reno_sweeps.encoders._open import shelved
+from reno_sweeps.encoders._open import given_for, shelved
 from reno_sweeps.files import write_bytes
 from reno_sweeps.records import Corpus, Sweep, UserError, digest
 from reno_sweeps.space import Categorical
@@ -67,7 +67,7 @@ def encoders_in(sweep: Sweep) -> tuple[str, ...]:
 
 def weights_of(given: Mapping[str, str], encoders: Sequence[str]) -> dict[str, str]:
     """Where weights lie: given for an id with or without its options, else below RENO_WEIGHTS."""
-    found = {e: given.get(e) or given.get(e.partition("@")[0]) or shelved(e) for e in encoders}
+    found = {e: given_for(e, given) or shelved(e) for e in encoders}
     return {encoder: place for encoder, place in found.items() if place}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -68,6 +69,11 @@ def shelf(name: str) -> Path | None:
     """Where a named encoder's weights belong below RENO_WEIGHTS; None without that variable, or for other ids."""
     root, base = os.environ.get("RENO_WEIGHTS"), name.partition("@")[0]
     return Path(root).expanduser() / base if root and re.fullmatch(r"[a-z0-9-]+", base) else None
+
+
+def given_for(name: str, weights: Mapping[str, str]) -> str | None:
+    """The weights given for an encoder, under its id with or without its options."""
+    return weights.get(name) or weights.get(name.partition("@")[0])
 
 
 def shelved(name: str) -> str | None:

@@ -11,6 +11,7 @@ from reno_sweeps.encoders import encoder_facts, load_encoder
 from reno_sweeps.encoders._checkpoint import parse
 from reno_sweeps.encoders._facts import Encoder
 from reno_sweeps.encoders._hub import cached, weights_digest
+from reno_sweeps.encoders._open import given_for
 from reno_sweeps.records import UserError
 
 ABOUT = ("id", "folder", "sha256", "audio")  # what a description has beside the facts of the encoder's address
@@ -42,12 +43,7 @@ def opened(known: Sequence[Mapping[str, Any]], weights: Mapping[str, str], devic
     A UserError where one is missing, is not the model's, or would hear otherwise than the model learnt.
     """
     _refuse_strangers(known, weights)
-    return [_opened(facts, _given(facts["id"], weights), device) for facts in known]
-
-
-def _given(encoder: str, weights: Mapping[str, str]) -> str | None:
-    """The weights given for an encoder, with or without its options."""
-    return weights.get(encoder) or weights.get(encoder.partition("@")[0])
+    return [_opened(facts, given_for(facts["id"], weights), device) for facts in known]
 
 
 def _refuse_strangers(known: Sequence[Mapping[str, Any]], weights: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import shutil
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ from reno_sweeps.records import UserError
 
 TOKEN = secrets.token_hex(32)  # one a process: Ray reads it once, also where a second Ray is started later
 TEMPORARY = "reno-ray-"  # Ray's own folder
+ANSWER = 10.0  # seconds in which the head of a cluster must take a connection
 ENDED = 2.0  # seconds in which killed processes are gone
 LONGEST = 14  # characters of the folder it lies in: Ray's sockets below it are AF_UNIX paths, of at most 107 bytes
 
@@ -31,6 +33,7 @@ _QUIET = {  # what Ray reads while it is imported, or hands to its processes
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # Tune's snapshots are not what we resume from
     "TUNE_WARN_THRESHOLD_S": "60",
 }
+_TRIES = "RAY_gcs_server_port_wait_time_s"  # of 20: each takes 40 s where something other than Ray listens
 _LATE: list[str] = []  # holds 'ray' where it was imported before it could be told to want a token
 
 
@@ -107,16 +110,40 @@ def _start(folder: Path, address: str | None) -> None:
     ray_worker._worker_logs_enabled = False  # the raylet's words on died workers, on stdout; we say it in one line
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL, "configure_logging": True}
     if address is not None:
+        patience = {} if _TRIES in os.environ else {_TRIES: "2"}
         try:
-            ray.init(address=address, **quiet)
-        except (ConnectionError, ValueError, RuntimeError) as error:  # nobody, no address, another version of Ray
+            os.environ.update(patience)
+            ray.init(address=_answering(address), **quiet)
+        except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:  # nobody, or another Ray version
             raise UserError(f"--ray-address {address}: no cluster answers\n{str(error).splitlines()[0]}") from error
+        finally:
+            for name in patience:
+                del os.environ[name]
         return
     token = folder / "token"
     token.touch(mode=0o600)
     token.write_text(TOKEN)
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)  # not ~/.ray: nothing is written outside home and cache
     ray.init(include_dashboard=False, _temp_dir=str(folder / "r"), **quiet)  # Ray opens its folder to all
+
+
+def _answering(address: str) -> str:
+    """HOST:PORT of a cluster at which somebody listens; ConnectionError or OSError where nobody does.
+
+    Ray itself asks a dead address again and again for ten minutes. Its own `auto` also finds other people's private
+    Rays: ours is RAY_ADDRESS, or the cluster that `ray start` began on this machine.
+    """
+    from ray._private import services
+
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or services.find_bootstrap_address(None) or ""
+        if not address:
+            raise ConnectionError("nothing was begun with ray start on this machine, and RAY_ADDRESS is not set")
+    if "://" not in address:
+        host, _, port = address.rpartition(":")
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER):
+            pass
+    return address
 
 
 def _folder() -> Path:

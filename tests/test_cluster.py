@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -118,9 +119,25 @@ def test_a_private_ray_is_private_alone_and_gone_when_it_is_closed():
     assert "RAY_AUTH_TOKEN_PATH" not in os.environ
 
 
+def nobody() -> str:
+    """An address of this machine at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+
 @pytest.mark.slow
-def test_a_cluster_that_is_not_there_is_refused_and_leaves_nothing():
-    with pytest.raises(UserError, match="--ray-address auto: no cluster answers"):
-        cluster.Ray("auto")
+@pytest.mark.parametrize("asked", ["auto", "auto, recorded", "auto, of the environment", "an address"])
+def test_a_cluster_that_is_not_there_is_refused_at_once_and_leaves_nothing(asked, monkeypatch, tmp_path):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))  # where `ray start` notes its address
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if asked == "auto, recorded":
+        (tmp_path / "ray").mkdir()
+        (tmp_path / "ray" / "ray_current_cluster").write_text(nobody())
+    if asked == "auto, of the environment":
+        monkeypatch.setenv("RAY_ADDRESS", nobody())
+    address = nobody() if asked == "an address" else "auto"
+    reason = "nothing was begun with ray start" if asked == "auto" else "Connection refused"
+    with pytest.raises(UserError, match=f"--ray-address {address}: no cluster answers\n.*{reason}"):
+        cluster.Ray(address)
 
     assert folders() == set()

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("reno-sweeps", "torch", "torchaudio", "transformers", "ray", "numpy", "soundfile", "soxr")
+PACKAGES = (
+    "reno-sweeps", "torch", "torchaudio", "transformers", "ray", "optuna", "mlflow", "numpy", "soundfile", "soxr",
+)  # fmt: skip
 
 
 def machine() -> dict[str, object]:

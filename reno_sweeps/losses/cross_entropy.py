@@ -18,12 +18,17 @@ class Params:
 
 
 def cross_entropy(
-    logits: Tensor, labels: Tensor, smoothing: Tensor | float = 0.0, weights: Tensor | None = None
+    logits: Tensor,
+    labels: Tensor,
+    smoothing: Tensor | float = 0.0,
+    weights: Tensor | None = None,
+    present: Tensor | None = None,
 ) -> Tensor:
     """Mean over the rows of −Σ_c y_c log softmax(logits)_c, as torch.nn.functional.cross_entropy has it.
 
     logits [models, batch, classes]; labels [models, batch], class numbers; smoothing: a number or [models];
-    weights [models, classes]: the mean is then weighted by each row's class. Gives [models].
+    weights [models, classes]: the mean is then weighted by each row's class; present [models, batch],
+    0 or 1: rows that count, None: all; 0 for a model without any. Gives [models].
     """
     import torch
 
@@ -31,10 +36,15 @@ def cross_entropy(
     if weights is None:
         weights = torch.ones_like(logits[:, 0])
     each = weights.gather(-1, labels)  # the weight of each row's class
-    own = (logs.gather(-1, labels[..., None])[..., 0] * each).sum(-1)
-    spread = (logs * weights[:, None]).mean(-1).sum(-1)
+    own = logs.gather(-1, labels[..., None])[..., 0] * each
+    spread = (logs * weights[:, None]).mean(-1)
+    if present is not None:
+        own, spread, each = own * present, spread * present, each * present
     smooth = torch.as_tensor(smoothing, dtype=logits.dtype, device=logits.device)
-    return -((1 - smooth) * own + smooth * spread) / each.sum(-1)
+    total = each.sum(-1)
+    if present is not None:
+        total = torch.where(present.any(-1), total, 1.0)
+    return -((1 - smooth) * own.sum(-1) + smooth * spread.sum(-1)) / total
 
 
 def of_batch(
@@ -42,6 +52,7 @@ def of_batch(
     logits: Tensor,
     aligned: tuple[Tensor, Tensor] | None,  # noqa: ARG001  # every loss's signature
     labels: Tensor,
+    present: Tensor | None = None,
 ) -> Tensor:
     """This loss of a batch, [models], with label smoothing [models] and class weights from the dials."""
-    return cross_entropy(logits, labels, dials["training.label_smoothing"], dials["class_weights"])
+    return cross_entropy(logits, labels, dials["training.label_smoothing"], dials["class_weights"], present)

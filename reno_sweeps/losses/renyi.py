@@ -52,7 +52,9 @@ def of_batch(
     logits: Tensor,  # noqa: ARG001  # every loss's signature
     aligned: tuple[Tensor, Tensor],
     labels: Tensor,  # noqa: ARG001  # every loss's signature
+    present: Tensor | None = None,
 ) -> Tensor:
-    """This loss of a batch, [models]: the mean over clips at each model's own β and δ."""
+    """This loss of a batch, [models]: the mean over clips at each model's own β and δ; 0 where none is present."""
     beta, delta = dials["renyi.beta"][:, None], dials["renyi.delta"][:, None]
-    return renyi_divergence(*aligned, beta, delta, dials["renyi.symmetric"]).mean(-1)
+    each = renyi_divergence(*aligned, beta, delta, dials["renyi.symmetric"])
+    return each.mean(-1) if present is None else (each * present).sum(-1) / present.sum(-1).clamp(min=1)

@@ -31,7 +31,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Mean and deviation of every entry of one encoder's embedding, float64 [D]."""
+    """Mean and deviation of every entry of one encoder's embedding, float64 [D]; of stacked models [models, 1, D]."""
 
     mean: Tensor
     std: Tensor
@@ -48,10 +48,31 @@ def measure(embedding: NDArray[Any], rows: Sequence[int], device: str = "cpu") -
     return Scale(torch.from_numpy(mean).to(device), torch.from_numpy(std).to(device))
 
 
-def tensors(data: Data, device: str) -> tuple[dict[str, Tensor], Tensor]:
-    """Embeddings by encoder [n, D] and labels [n] on the device, once for a cohort; on a CPU nothing is copied."""
-    with warnings.catch_warnings():
-        # Stores hand out read-only memory, which torch warns of; nothing here ever writes to it.
-        warnings.simplefilter("ignore", UserWarning)
-        embeddings = {encoder: torch.from_numpy(x).to(device) for encoder, x in data.embeddings.items()}
-        return embeddings, torch.from_numpy(np.asarray(data.labels, np.int64)).to(device)
+def together(scales: Sequence[Scale | None]) -> Scale | None:
+    """The scales of one encoder in each of several models, as one: [models, 1, D]; None where there are none."""
+    own = [scale for scale in scales if scale is not None]
+    if not own:
+        return None
+    return Scale(*(torch.stack([getattr(scale, name) for scale in own])[:, None] for name in ("mean", "std")))
+
+
+class Tensors:
+    """A corpus on a device, once for all models: embeddings by encoder [n, D], labels [n]; on a CPU nothing is copied.
+
+    Scales are measured once for each encoder and training part: the trials of a fold share it.
+    """
+
+    def __init__(self, data: Data, device: str) -> None:
+        with warnings.catch_warnings():
+            # Stores hand out read-only memory, which torch warns of; nothing here ever writes to it.
+            warnings.simplefilter("ignore", UserWarning)
+            self.embeddings = {encoder: torch.from_numpy(x).to(device) for encoder, x in data.embeddings.items()}
+            self.labels = torch.from_numpy(np.asarray(data.labels, np.int64)).to(device)
+        self._data, self._device = data, device
+        self._scales: dict[tuple[str, tuple[int, ...]], Scale] = {}
+
+    def scale(self, encoder: str, rows: tuple[int, ...]) -> Scale:
+        """The encoder's scale on these rows."""
+        if (encoder, rows) not in self._scales:
+            self._scales[encoder, rows] = measure(self._data.embeddings[encoder], rows, self._device)
+        return self._scales[encoder, rows]

@@ -59,7 +59,7 @@ class ExportedModel:
 
         params = space.build(head.Params, self.values)
         rows = torch.arange(len(inputs[0]))
-        return predict.probabilities(predict.logits(head, params, self.weights, batch, rows))
+        return predict.probabilities(predict.logits(head, params, self.weights, batch, rows)[0].numpy())
 
 
 # --- writing ------------------------------------------------------------------------------------------------

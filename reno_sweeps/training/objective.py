@@ -30,9 +30,14 @@ class Objective:
         self._dials = {name: _dial(p, values, device) for name, p in known.items() if p.default is not None}
         self._dials["class_weights"] = class_weights
 
-    def __call__(self, logits: Tensor, aligned: tuple[Tensor, Tensor] | None, labels: Tensor) -> dict[str, Tensor]:
-        """`loss` and each of its parts by its metric's name, of a batch: each [models]; labels [models, batch]."""
-        parts = {module.METRIC: module.of_batch(self._dials, logits, aligned, labels) for module in self._losses}
+    def __call__(
+        self, logits: Tensor, aligned: tuple[Tensor, Tensor] | None, labels: Tensor, present: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """`loss` and each of its parts by its metric's name, of a batch: each [models].
+
+        labels [models, batch]; present [models, batch], 0 or 1: rows that count, None: all.
+        """
+        parts = {loss.METRIC: loss.of_batch(self._dials, logits, aligned, labels, present) for loss in self._losses}
         entropy, *others = parts.values()
         if not others:
             return {"loss": entropy, **parts}

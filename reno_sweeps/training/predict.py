@@ -14,16 +14,19 @@ from torch import Tensor
 from reno_sweeps.training.data import Scale
 from reno_sweeps.training.dropout import keep
 
-CHUNK = 256  # rows at a time: bounds memory, and always the same, so that the same rows give the same bits
+CHUNK = 256  # rows at a time, of all models together: bounds memory; for one model always the same, as are its bits
+LEAST = 32  # rows at a time of each model
 
-Batch = Callable[[Tensor], tuple[Tensor, ...]]  # row numbers → each encoder's standardised inputs [1, rows, D]
+Batch = Callable[[Tensor], tuple[Tensor, ...]]  # row numbers → each encoder's standardised inputs [models, rows, D]
 
 
-def logits(head: ModuleType, params: Any, weights: Mapping[str, Tensor], batch: Batch, rows: Tensor) -> NDArray[Any]:
-    """Logits [rows, classes] of one model: weights [1, *shape]."""
+def logits(head: ModuleType, params: Any, weights: Mapping[str, Tensor], batch: Batch, rows: Tensor) -> Tensor:
+    """Logits [models, rows, classes]: weights [models, *shape], rows [rows] of all or [models, rows] of each."""
+    models = len(next(iter(weights.values())))
+    parts = torch.split(rows, max(CHUNK // models, LEAST), dim=-1)
     with torch.no_grad():
-        found = [head.apply(params, weights, batch(part), keep).logits[0] for part in torch.split(rows, CHUNK)]
-    return np.asarray(torch.cat(found).cpu().numpy())
+        found = [head.apply(params, weights, batch(part), keep).logits for part in parts]
+    return torch.cat(found, 1)
 
 
 def probabilities(scores: NDArray[Any]) -> NDArray[np.float32]:
@@ -36,7 +39,10 @@ def probabilities(scores: NDArray[Any]) -> NDArray[np.float32]:
 def standardised(
     embeddings: Sequence[Tensor], scales: Sequence[Scale | None], rows: Tensor, dtype: torch.dtype
 ) -> tuple[Tensor, ...]:
-    """The rows of each encoder's embedding [n, D], on the model's scale: [1, rows, D] each."""
+    """The rows of each encoder's embedding [n, D], on the models' scale: [models, rows, D] each.
+
+    `rows` [rows] for one model, [models, rows] for several, whose scales are then [models, 1, D].
+    """
     picked = [x[rows] for x in embeddings]
     scaled = [x if scale is None else scale(x) for x, scale in zip(picked, scales, strict=True)]
-    return tuple(x.to(dtype)[None] for x in scaled)
+    return tuple(x.to(dtype).view(-1, *x.shape[-2:]) for x in scaled)

@@ -1,42 +1,34 @@
-"""Each model's patience and best weights, independent of its neighbours."""
+"""A model's patience."""
 
 from __future__ import annotations
-
-import torch
 
 from reno_sweeps.training.early_stop import EarlyStop
 
 
-def run(scores: list[list[float]], patience: list[int]) -> tuple[EarlyStop, list[list[bool]]]:
-    """Epochs of scores, a column a model; the weights of epoch e are full of e."""
-    stop = EarlyStop({"w": torch.zeros(len(patience), 2)}, patience)
-    waited = []
-    for epoch, row in enumerate(scores, start=1):
-        waited.append(stop.observe(epoch, row, {"w": torch.full((len(patience), 2), float(epoch))}).tolist())
-    return stop, waited
+def run(scores: list[float], patience: int) -> tuple[EarlyStop, list[bool], list[bool]]:
+    """Epochs of scores: the state, which were the best so far, and after which it had waited long enough."""
+    stop = EarlyStop(patience)
+    better, waited = [], []
+    for epoch, score in enumerate(scores, start=1):
+        better.append(stop.observe(epoch, score))
+        waited.append(stop.waited)
+    return stop, better, waited
 
 
-def test_each_model_keeps_the_weights_of_its_own_best_epoch():
-    stop, _ = run([[3.0, 1.0], [2.0, 2.0], [2.5, 3.0]], [5, 5])
+def test_the_lowest_score_is_the_best():
+    stop, better, _ = run([3.0, 2.0, 2.5], 5)
 
-    assert stop.best.tolist() == [2.0, 1.0]
-    assert stop.best_epoch.tolist() == [2, 1]
-    assert stop.weights["w"].tolist() == [[2.0, 2.0], [1.0, 1.0]]
+    assert (stop.best, stop.best_epoch, better) == (2.0, 2, [True, True, False])
 
 
-def test_each_model_waits_for_its_own_patience():
-    _, waited = run([[1.0, 1.0], [2.0, 2.0], [2.0, 2.0]], [1, 2])
-
-    assert waited == [[False, False], [True, False], [True, True]]
+def test_it_waits_as_many_epochs_as_its_patience():
+    assert run([1.0, 2.0, 2.0], 1)[2] == [False, True, True]
+    assert run([1.0, 2.0, 2.0], 2)[2] == [False, False, True]
 
 
 def test_an_equal_score_is_no_better():
-    stop, _ = run([[1.0], [1.0]], [5])
-
-    assert stop.best_epoch.tolist() == [1]
+    assert run([1.0, 1.0], 5)[0].best_epoch == 1
 
 
 def test_a_score_that_is_no_number_is_never_the_best():
-    stop, _ = run([[1.0], [float("nan")]], [5])
-
-    assert stop.best_epoch.tolist() == [1]
+    assert run([1.0, float("nan")], 5)[0].best_epoch == 1

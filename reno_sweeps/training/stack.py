@@ -1,0 +1,325 @@
+"""Models of equal structure in training as one tensor program: every tensor leads with a models axis."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from reno_sweeps import catalogue, space
+from reno_sweeps.records import FoldResult, Model, seed_from
+from reno_sweeps.training import judge, optimizer, predict, scores
+from reno_sweeps.training.cohort import Structure, structure
+from reno_sweeps.training.data import Data, Scale, Tensors, together
+from reno_sweeps.training.dropout import Masks
+from reno_sweeps.training.early_stop import EarlyStop
+from reno_sweeps.training.objective import Objective, balanced
+from reno_sweeps.training.params import Params
+from reno_sweeps.training.precision import arithmetic, widened
+from reno_sweeps.training.weights import Weights
+
+
+@dataclass(slots=True)
+class Member:
+    """What one model of a stack has of its own, beside its row in every tensor."""
+
+    model: Model
+    settings: Params
+    order: torch.Generator  # of its clips
+    scales: list[Scale | None]
+    stop: EarlyStop
+    epoch: int = 0
+    seconds: float = 0.0
+    curves: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        """Whether the last epoch is trained."""
+        if self.model.epochs is not None:
+            return self.epoch >= self.model.epochs
+        return self.stop.waited or self.epoch >= self.settings.training_epochs
+
+
+class Stack:
+    """Models of one structure, trained an epoch at a time. Every random number comes from the model's own seed."""
+
+    def __init__(self, models: Sequence[Model], data: Data, tensors: Tensors, device: str) -> None:
+        """`models` of one structure; `tensors` of the data, on the device."""
+        first = models[0]
+        self.structure: Structure = structure(first)
+        self._data, self._tensors, self._device = data, tensors, device
+        self._head = catalogue.load("heads", first.head)
+        self._params = space.build(self._head.Params, first.values)
+        self._head.check(self._params)
+        self._dims, self._classes = data.dims(first.encoders), len(data.classes)
+        self._settings = space.build(Params, first.values)  # of which the whole numbers and names are everybody's
+        self._dtype = torch.float64 if self._settings.training_precision == "float64" else torch.float32
+        self.members = [self._member(model) for model in models]
+        weights = Weights.stacked([self._drawn(model) for model in models], device)
+        self._take(weights, optimizer.Moments.of(weights), weights.block.clone())
+
+    # --- setting up -------------------------------------------------------------------------------------------
+
+    def _member(self, model: Model) -> Member:
+        if model.epochs is None and not model.split.validation:
+            raise ValueError(f"{model.key} has no validation clips to stop on and no number of epochs")
+        settings = space.build(Params, model.values)
+        plain = settings.training_standardize == "none"
+        scales = [None if plain else self._tensors.scale(e, model.split.train) for e in model.encoders]
+        return Member(model, settings, _generator(model, "order"), scales, EarlyStop(settings.training_patience))
+
+    def _drawn(self, model: Model) -> Mapping[str, Tensor]:
+        drawn: Mapping[str, Tensor] = self._head.init(
+            self._params, self._dims, self._classes, _generator(model, "init"), self._dtype
+        )
+        return drawn
+
+    def _take(self, weights: Weights, moments: optimizer.Moments, kept: Tensor) -> None:
+        """The models' state, and all that follows from who they are; `kept`: the best weights so far."""
+        self._weights, self._moments, self._kept = weights, moments, kept
+        models = [member.model for member in self.members]
+        own = [member.settings for member in self.members]
+        self._leaves = weights.leaves()
+        self._adam = optimizer.AdamW(weights, moments, [s.training_weight_decay for s in own])
+        self._limits = optimizer.limits([s.training_grad_clip for s in own], self._device)
+        self._drop = Masks(
+            [s.training_dropout for s in own], [seed_from(m.seed, "dropout") for m in models], self._device
+        )
+        self._objective = Objective(self._head.LOSSES, [m.values for m in models], self._balance(), self._device)
+        self._embeddings = [self._tensors.embeddings[encoder] for encoder in models[0].encoders]
+        self._scales = [together([m.scales[i] for m in self.members]) for i in range(len(self._embeddings))]
+        self._validation, self._present = self._padded([m.split.validation for m in models])
+
+    def _balance(self) -> Tensor | None:
+        """Weight of each class [models, classes]; None: all alike."""
+        if self._settings.training_class_weights == "none":
+            return None
+        rows = [torch.tensor(member.model.split.train, device=self._device) for member in self.members]
+        labels = [self._tensors.labels[own] for own in rows]
+        return torch.stack([balanced(own, self._classes) for own in labels]).to(self._dtype)
+
+    def _padded(self, parts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Row numbers of each model [models, most], and which of them are its own; the others repeat its last."""
+        most = max(map(len, parts))
+        rows = [(*part, *[part[-1] if part else 0] * (most - len(part))) for part in parts]
+        present = [[i < len(part) for i in range(most)] for part in parts]
+        shape = (len(parts), most)
+        return (
+            torch.tensor(rows, dtype=torch.int64, device=self._device).view(shape),
+            torch.tensor(present, dtype=torch.bool, device=self._device).view(shape),
+        )
+
+    # --- who is in it -----------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Go on with the models at these places; the others leave, and their memory with them."""
+        if list(places) == list(range(len(self))):
+            return
+        self.members = [self.members[i] for i in places]
+        index = torch.tensor(places, device=self._device)
+        first, second, steps = (x[index] for x in (self._moments.first, self._moments.second, self._moments.steps))
+        weights = Weights(self._weights.block[index], self._weights.shapes)
+        self._take(weights, optimizer.Moments(first, second, steps), self._kept[index])
+
+    def join(self, other: Stack) -> None:
+        """Take in the models of another stack of the same structure, wherever they are in their training."""
+        if other.structure != self.structure:
+            raise ValueError("models of another structure cannot join")
+        self.members = [*self.members, *other.members]
+        mine, theirs = self._moments, other._moments
+        moments = optimizer.Moments(
+            torch.cat((mine.first, theirs.first)),
+            torch.cat((mine.second, theirs.second)),
+            torch.cat((mine.steps, theirs.steps)),
+        )
+        block = torch.cat((self._weights.block, other._weights.block))
+        self._take(Weights(block, self._weights.shapes), moments, torch.cat((self._kept, other._kept)))
+
+    def part(self, places: Sequence[int]) -> Stack:
+        """A stack of the models at these places alone, as they are now; this one keeps them too."""
+        one = copy.copy(self)
+        one.keep(places)
+        return one
+
+    # --- an epoch ---------------------------------------------------------------------------------------------
+
+    def advance(self) -> list[dict[str, float] | str]:
+        """Train one more epoch: each model's metrics, or why its numbers are no longer finite.
+
+        All or nothing: an exception (no memory) leaves the models as they were before the epoch.
+        """
+        start = time.perf_counter()
+        before = self._state()
+        try:
+            with arithmetic(self._settings.training_precision):
+                found = self._train()
+                faults = self._faults(found)
+            validated = self._validated()
+        except BaseException:
+            self._restore(before)
+            raise
+        seconds = (time.perf_counter() - start) / len(self)
+        return [self._note(i, found, faults, validated, seconds) for i in range(len(self))]
+
+    def _state(self) -> tuple[list[Tensor], list[Tensor]]:
+        tensors = (self._weights.block, self._moments.first, self._moments.second, self._moments.steps)
+        return [x.clone() for x in tensors], [member.order.get_state() for member in self.members]
+
+    def _restore(self, state: tuple[list[Tensor], list[Tensor]]) -> None:
+        tensors = (self._weights.block, self._moments.first, self._moments.second, self._moments.steps)
+        for now, before in zip(tensors, state[0], strict=True):
+            now.copy_(before)
+        for member, order in zip(self.members, state[1], strict=True):
+            member.order.set_state(order)
+
+    def _train(self) -> dict[str, list[float]]:
+        """One pass over each model's training clips; the mean over its clips of every part of the objective."""
+        rows, present = self._padded([self._shuffled(member) for member in self.members])
+        rates = [
+            optimizer.warmed(s.training_lr, m.epoch + 1, s.training_warmup_epochs)
+            for m, s in ((m, m.settings) for m in self.members)
+        ]
+        lr = torch.tensor(rates, dtype=torch.float64, device=self._device)
+        size, even = self._settings.training_batch_size, self._even(rows.shape[1])
+        sums: dict[str, Tensor] = {}
+        for start in range(0, rows.shape[1], size):
+            there = None if even or start + size <= self._fewest else present[:, start : start + size]
+            counts = present[:, start : start + size].sum(1).double()
+            for name, value in self._step(rows[:, start : start + size], there, lr).items():
+                sums[name] = sums.get(name, 0) + torch.where(counts > 0, value.double() * counts, 0)
+        clips = [len(member.model.split.train) for member in self.members]
+        table = torch.stack(list(sums.values())).cpu().tolist()  # the one wait for the device in an epoch of training
+        return {name: [v / n for v, n in zip(row, clips, strict=True)] for name, row in zip(sums, table, strict=True)}
+
+    def _even(self, most: int) -> bool:
+        """Whether all models have equally many clips to train on."""
+        self._fewest = min(len(member.model.split.train) for member in self.members)
+        return self._fewest == most
+
+    def _shuffled(self, member: Member) -> list[int]:
+        train = member.model.split.train
+        return [train[i] for i in torch.randperm(len(train), generator=member.order).tolist()]
+
+    def _step(self, rows: Tensor, present: Tensor | None, rates: Tensor) -> dict[str, Tensor]:
+        """One batch forward, back, and a step of the optimizer: rows [models, batch], present as in the objective."""
+        self._drop.begin(self._moments.steps)
+        parts = self._loss(rows, present)
+        gradients = torch.autograd.grad(parts["loss"].sum(), list(self._leaves.values()))
+        optimizer.clip(gradients, self._limits)
+        self._adam.step(gradients, rates, None if present is None else present.any(1))
+        return {name: value.detach() for name, value in parts.items()}
+
+    def _loss(self, rows: Tensor, present: Tensor | None) -> dict[str, Tensor]:
+        """The objective of a batch and its parts."""
+        bf16 = self._settings.training_precision == "bf16"
+        with torch.autocast(torch.device(self._device).type, torch.bfloat16, enabled=bf16):
+            output = self._head.apply(self._params, self._leaves, self._batch(rows), self._drop)
+        output = type(output)(*(widened(part, self._dtype) for part in output))
+        there = None if present is None else present.to(self._dtype)
+        return self._objective(output.logits, output.aligned, self._tensors.labels[rows], there)
+
+    def _batch(self, rows: Tensor) -> tuple[Tensor, ...]:
+        return predict.standardised(self._embeddings, self._scales, rows, self._dtype)
+
+    # --- what it takes ----------------------------------------------------------------------------------------
+
+    def probe(self) -> Tensor:
+        """The loss of the first training clips of each model, for its memory alone."""
+        size = self._settings.training_batch_size
+        rows, present = self._padded([member.model.split.train[:size] for member in self.members])
+        self._drop.begin(self._moments.steps)
+        return self._loss(rows, present)["loss"].sum()
+
+    def permanent(self) -> set[int]:
+        """Where in memory everything lies that is there between steps as well."""
+        kept = [self._weights.block, self._tensors.labels, *self._embeddings]
+        return {x.untyped_storage().data_ptr() for x in kept}
+
+    def weight_bytes(self) -> int:
+        """Bytes of the weights."""
+        return self._weights.block.nbytes
+
+    # --- judging ----------------------------------------------------------------------------------------------
+
+    def _faults(self, found: Mapping[str, Sequence[float]]) -> list[str | None]:
+        """What is no longer finite of each model, in words."""
+        sound = self._weights.block.isfinite().all(1).tolist()
+        faults: list[str | None] = []
+        for loss, weights in zip(found["loss"], sound, strict=True):
+            fault = None if weights else "the weights are no longer finite"
+            faults.append(fault if math.isfinite(loss) else f"the training loss became {loss}")
+        return faults
+
+    def _validated(self) -> tuple[list[list[float]], list[bool]] | None:
+        """Validation metrics of each model, and whether its answers are finite; None: there is nothing to validate."""
+        if not self._validation.shape[1]:
+            return None
+        logits = predict.logits(self._head, self._params, self._leaves, self._batch, self._validation)
+        found = scores.score(logits, self._tensors.labels[self._validation], self._present)
+        sound = (logits.isfinite().all(-1) | ~self._present).all(1)
+        return found.cpu().tolist(), sound.tolist()
+
+    def _note(
+        self,
+        place: int,
+        found: Mapping[str, Sequence[float]],
+        faults: Sequence[str | None],
+        validated: tuple[list[list[float]], list[bool]] | None,
+        seconds: float,
+    ) -> dict[str, float] | str:
+        """One model's epoch into its curves."""
+        member = self.members[place]
+        member.epoch += 1
+        member.seconds += seconds
+        if fault := faults[place]:
+            return self._diverged(member, fault)
+        metrics = {name: values[place] for name, values in found.items()}
+        if validated is not None and member.model.split.validation:
+            if not validated[1][place]:
+                return self._diverged(member, judge.ANSWERS.format(part="validation"))
+            metrics |= {f"val_{n}": v for n, v in zip(scores.NAMES, validated[0][place], strict=True)}
+        for name, value in metrics.items():
+            member.curves.setdefault(name, []).append(value)
+        if member.model.epochs is None and member.stop.observe(member.epoch, metrics["val_cross_entropy"]):
+            self._kept[place] = self._weights.block[place]
+        return metrics
+
+    @staticmethod
+    def _diverged(member: Member, what: str) -> str:
+        return (
+            f"epoch {member.epoch}: {what} at training.lr {member.settings.training_lr:g}; "
+            "a lower training.lr or a training.grad_clip may help; check that the embeddings are finite"
+        )
+
+    def result(self, place: int) -> FoldResult | str:
+        """What a model's fold leaves: its kept weights, judged alone as they will be when they are served."""
+        member = self.members[place]
+        early = member.model.epochs is None
+        block = (self._kept if early else self._weights.block)[place : place + 1].clone()
+        trained = judge.Trained(
+            model=member.model,
+            head=self._head,
+            params=self._params,
+            weights=Weights(block, self._weights.shapes).views(),
+            scales=member.scales,
+            dims=self._dims,
+            classes=self._classes,
+            epochs=member.epoch,
+            best_epoch=member.stop.best_epoch if early else member.epoch,
+            curves=member.curves,
+            seconds=member.seconds,
+        )
+        found = judge.result(trained, self._tensors)
+        return found if isinstance(found, FoldResult) else self._diverged(member, found)
+
+
+def _generator(model: Model, purpose: str) -> torch.Generator:
+    return torch.Generator().manual_seed(seed_from(model.seed, purpose))

@@ -19,7 +19,7 @@ $(READY): pyproject.toml pins.txt Makefile
 	echo "setting up $(VENV) (a few minutes and 6 GB the first time)" >&2
 	$(PYTHON) -m venv $(VENV) >&2
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV) >&2
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement pins.txt >&2
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --requirement pins.txt >&2
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . >&2
 	touch $(READY)
 

@@ -255,7 +255,7 @@ class FoldScore:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON; `from_dict` reads it back."""
-        return dataclasses.asdict(self)
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # plain already: asdict would copy it
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> FoldScore:

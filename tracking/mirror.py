@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import logging
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.request import url2pathname
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset as MlflowDataset
-from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from tracking import names
+from tracking.bulk import Metrics
+from tracking.calls import batches_of, clipped, dataset_of, point_of
 from tracking.errors import RefusedError, TrackingError, one_line
-from tracking.rows import Dataset, OpenSweep, Point, RunRow, SweepRow, table_json
+from tracking.rows import OpenSweep, Point, RunRow, SweepRow, table_json
 from tracking.store import connect, trouble
 
 logger = logging.getLogger(__name__)
 
-_METRICS, _PARAMS_OR_TAGS = 1000, 100  # MLflow's limits a call
 _PARAM_LENGTH, _TAG_LENGTH = 6000, 8000  # characters
 _PAGE = 1000  # runs a search
 _REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}  # asking again gives the same
@@ -41,6 +41,8 @@ class _Known:
     tags: dict[str, str] = field(default_factory=dict)
     points: set[Point] = field(default_factory=set)
     files: dict[str, str] = field(default_factory=dict)  # artifact path → SHA-256 of the content
+    folder: Path | None = None  # where its artifacts lie, if that is here and known
+    fresh: bool = False  # created a moment ago: it holds its tags and nothing else
 
 
 class Mirror:
@@ -49,6 +51,7 @@ class Mirror:
     def __init__(self, tracking_uri: str, artifact_root: Path) -> None:
         self._uri, self._artifact_root = tracking_uri, artifact_root
         self._client: MlflowClient = None
+        self._bulk: Metrics
         self._identity = ""
         self._experiment_id = ""
         self._known: dict[str, _Known] = {}
@@ -59,6 +62,7 @@ class Mirror:
     def open(self, sweep: SweepRow) -> OpenSweep:
         """Connect, find what is already there, write the parent run. `TrackingError` if MLflow cannot be used."""
         self._client = connect(self._uri, self._artifact_root)
+        self._bulk = Metrics(self._client)
         with trouble(f"MLflow cannot open experiment {sweep.experiment!r}"):
             self._identity = sweep.identity
             self._experiment_id = self._experiment(sweep)
@@ -172,14 +176,14 @@ class Mirror:
         known = self._known.get(row.key) or self._create(row, tags)
         self._put_files(known, row)
         if row.datasets:
-            self._client.log_inputs(known.run_id, [_dataset(dataset) for dataset in row.datasets])
-        self._put_batches(known, row, tags)
-        if row.status in {"RUNNING", "SCHEDULED"}:
-            self._client.update_run(known.run_id, status=row.status)
-        else:
+            self._client.log_inputs(known.run_id, [dataset_of(dataset) for dataset in row.datasets])
+        if row.status not in {"RUNNING", "SCHEDULED"}:
             self._client.set_terminated(known.run_id, row.status, row.end_ms)
-        # Last, so that whatever a kill leaves half written is known as such and written again.
-        self._client.set_tag(known.run_id, names.MIRRORED, digest)
+        elif not known.fresh or row.status == "SCHEDULED":  # MLflow creates runs as running
+            self._client.update_run(known.run_id, status=row.status)
+        # The digest comes last, so that whatever a kill leaves half written is known as such and written again.
+        self._put_batches(known, row, tags, digest)
+        known.fresh = False
         known.digest = digest
 
     def _create(self, row: RunRow, tags: dict[str, str]) -> _Known:
@@ -193,7 +197,9 @@ class Mirror:
         for other in made[1:]:
             self._set_aside(other)
         self._unsure.discard(row.key)
-        return self._known.setdefault(row.key, _Known(run.info.run_id, tags=dict(run.data.tags)))
+        known = _Known(run.info.run_id, tags=dict(run.data.tags), fresh=not made)
+        known.folder = _folder(run.info.artifact_uri)
+        return self._known.setdefault(row.key, known)
 
     def _tags(self, row: RunRow, above: str | None) -> dict[str, str]:
         own = {names.SWEEP: self._identity, names.KEY: row.key, names.KIND: row.kind}
@@ -202,7 +208,7 @@ class Mirror:
             own[names.PARENT] = above
         if row.tables:
             own[names.TABLES] = json.dumps([{"path": path, "type": "table"} for path in row.tables])
-        return {name: _clip(value, _TAG_LENGTH) for name, value in {**row.tags, **own}.items()}
+        return {name: clipped(value, _TAG_LENGTH) for name, value in {**row.tags, **own}.items()}
 
     def _put_files(self, known: _Known, row: RunRow) -> None:
         """Artifacts that changed since this process last wrote them."""
@@ -210,13 +216,22 @@ class Mirror:
         for path, text in {**tables, **row.texts}.items():
             content = hashlib.sha256(text.encode()).hexdigest()
             if known.files.get(path) != content:
-                self._client.log_text(known.run_id, text, path)
+                self._put_text(known, path, text)
                 known.files[path] = content
         for path, file in row.files.items():
             content = hashlib.sha256(file.read_bytes()).hexdigest()
             if known.files.get(path) != content:
                 self._put_file(known.run_id, path, file)
                 known.files[path] = content
+
+    def _put_text(self, known: _Known, path: str, text: str) -> None:
+        """A text of a run: straight into its folder where that is a local one, which saves MLflow three queries."""
+        if known.folder is None:
+            self._client.log_text(known.run_id, text, path)
+            return
+        file = known.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
 
     def _put_file(self, run_id: str, path: str, file: Path) -> None:
         """MLflow keeps a file's own name: the file goes up under the one that the row gives it."""
@@ -225,13 +240,24 @@ class Mirror:
             copy = shutil.copy(file, Path(temporary) / PurePosixPath(path).name)
             self._client.log_artifact(run_id, str(copy), None if str(folder) == "." else str(folder))
 
-    def _put_batches(self, known: _Known, row: RunRow, tags: dict[str, str]) -> None:
-        """As few calls as MLflow's limits allow; mostly one. Points that this process has sent are left out."""
-        points = [point for point in map(_point, row.metrics) if point not in known.points]
-        params = [Param(names.clean(name), _clip(str(value), _PARAM_LENGTH)) for name, value in row.params.items()]
+    def _put_batches(self, known: _Known, row: RunRow, tags: dict[str, str], digest: str) -> None:
+        """As few calls as MLflow's limits allow; mostly one. Points that this process has sent are left out.
+
+        Of a call MLflow writes the tags last: the last call has the digest.
+        """
+        points = [point for point in map(point_of, row.metrics) if point not in known.points]
+        params = [Param(names.clean(name), clipped(str(value), _PARAM_LENGTH)) for name, value in row.params.items()]
         labels = [RunTag(name, value) for name, value in tags.items() if known.tags.get(name) != value]
-        for batch in _batches([Metric(*point) for point in points], params, labels):
+        metrics = [Metric(*point) for point in points]
+        if known.fresh and self._bulk.usable:
+            known.fresh = False  # whatever becomes of this attempt: the next one asks what is there
+            self._bulk.insert(known.run_id, points)
+            metrics = []
+        batches = list(batches_of(metrics, params, labels)) or [((), (), ())]
+        for batch in batches[:-1]:
             self._client.log_batch(known.run_id, *batch)
+        *others, last = batches[-1]
+        self._client.log_batch(known.run_id, *others, [*last, RunTag(names.MIRRORED, digest)])
         known.tags.update(tags)
         if row.status == "RUNNING":
             known.points.update(points)
@@ -247,37 +273,10 @@ class Mirror:
             raise
 
 
-def _batches(
-    metrics: Sequence[Metric], params: Sequence[Param], tags: Sequence[RunTag]
-) -> Iterator[tuple[Sequence[Metric], Sequence[Param], Sequence[RunTag]]]:
-    """Cut into calls of at most 100 params, 100 tags and 1,000 things in all."""
-    room = _METRICS - 2 * _PARAMS_OR_TAGS
-    calls = max(_cuts(metrics, room), _cuts(params, _PARAMS_OR_TAGS), _cuts(tags, _PARAMS_OR_TAGS))
-    for call in range(calls):
-        few = slice(call * _PARAMS_OR_TAGS, (call + 1) * _PARAMS_OR_TAGS)
-        yield metrics[call * room : (call + 1) * room], params[few], tags[few]
-
-
-def _cuts(things: Sequence[Any], size: int) -> int:
-    return -(-len(things) // size)
+def _folder(artifact_uri: str | None) -> Path | None:
+    """The folder behind an artifact URI as MLflow reads one without a scheme; None where it is another store's."""
+    return Path(url2pathname(artifact_uri)) if artifact_uri and artifact_uri.startswith("/") else None
 
 
 def _age(run: Run) -> tuple[int, str]:
     return run.info.start_time, run.info.run_id
-
-
-def _point(point: Point) -> Point:
-    name, value, timestamp, step = point
-    return names.clean(name), float(value), int(timestamp), int(step)
-
-
-def _clip(text: str, length: int) -> str:
-    """At most `length` characters; the cut shows."""
-    return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def _dataset(dataset: Dataset) -> DatasetInput:
-    plain = dataclasses.asdict(dataset)
-    context = plain.pop("context")
-    entity = MlflowDataset(**{**plain, "name": dataset.name[:500], "digest": dataset.digest[:36]})
-    return DatasetInput(entity, [InputTag(names.DATA_CONTEXT, context)])

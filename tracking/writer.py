@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tracking import names
 from tracking.errors import RefusedError, TrackingError, one_line, without_credentials
 from tracking.mirror import Mirror
 from tracking.rows import OpenSweep, RunRow, SweepRow
@@ -16,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds between attempts while MLflow does not answer
 _SHORTEST_PAUSE = 0.2  # while somebody waits in `drain`
+_SETTLES = 2.0  # seconds that a trial's first row waits: a trial that ends meanwhile is written once, not twice
 
 
 class Writer:
@@ -31,6 +33,7 @@ class Writer:
         self._say = say
         self._changed = threading.Condition()
         self._pending: dict[str, RunRow] = {}  # by key, in the order of first arrival; the latest row of a key wins
+        self._arrived: dict[str, float] = {}  # when the first of a key's waiting rows came
         self._writing: str | None = None
         self._refused: set[str] = set()
         self._failures = 0  # attempts in a row that MLflow did not answer
@@ -65,6 +68,7 @@ class Writer:
             if self._thread is None or self._closing:
                 raise TrackingError(f"run {row.key!r} came before open_sweep or after close")
             self._pending[row.key] = row
+            self._arrived.setdefault(row.key, began)
             self._refused.discard(row.key)
             self._changed.notify_all()
             self._waited += time.monotonic() - began
@@ -116,11 +120,22 @@ class Writer:
                 self._changed.wait_for(lambda: self._closing or self._hurry, pause)
             elif self._failures:
                 self._changed.wait_for(lambda: self._closing, _SHORTEST_PAUSE)
-            self._changed.wait_for(lambda: self._closing or self._pending)
-            if self._closing:
+            while (key := self._due()) is None and not self._closing:
+                self._changed.wait(_SETTLES / 4 if self._pending else None)
+            if self._closing or key is None:
                 return None
-            self._writing = next(iter(self._pending))
-            return self._pending.pop(self._writing)
+            self._writing = key
+            self._arrived.pop(key, None)
+            return self._pending.pop(key)
+
+    def _due(self) -> str | None:
+        """The key of the oldest waiting row, those of trials that have just begun aside unless somebody waits."""
+        settled = time.monotonic() - _SETTLES
+        for key, row in self._pending.items():
+            begins = row.kind == names.TRIAL_KIND and row.status == "RUNNING"
+            if self._hurry or not begins or self._arrived.get(key, settled) <= settled:
+                return key
+        return None
 
     def _done(self, row: RunRow, *, refused: bool = False) -> None:
         with self._changed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from reno_sweeps.records import FoldScore, Trial
 from reno_sweeps.search.ledger import Ledger
 from reno_sweeps.search.plan import Plan
@@ -16,6 +18,11 @@ class Candidates:
     def __init__(self, plan: Plan, ledger: Ledger) -> None:
         self._plan, self._ledger = plan, ledger
         cells = range(len(plan.sweep.cells))
+        self._numbers: list[list[int]] = [[] for _ in cells]  # trials of each cell, in the order of their numbers
+        self._index: dict[int, int] = {}  # number of a trial → its index in its cell
+        for trial in ledger.trials:
+            self._admit(trial)
+        self._first = 0  # no trial below it waits
         self._searches = [search_of(plan.sweep, plan.sweep.cells[cell]) for cell in cells]
         self._proposers = [self._proposer(cell) for cell in cells]
         self._racers = [self._racer(cell) for cell in cells]
@@ -29,19 +36,17 @@ class Candidates:
         """Create WAITING trials as far as the results allow, N in all; cells take turns."""
         while (cell := self._next_cell()) is not None:
             known, proposer = self._of(cell), self._proposers[cell]
-            if not proposer.ready(lambda i: known[i].ended):  # noqa: B023  # called at once
+            if not proposer.ready(lambda i: known(i).ended):  # noqa: B023  # called at once
                 return
-            proposal = proposer.propose(lambda i: known[i])  # noqa: B023  # called at once
-            self._ledger.add(cell, proposal, self._searches[cell])
+            self._admit(self._ledger.add(cell, proposer.propose(known), self._searches[cell]))
 
     def waiting(self) -> list[int]:
         """Numbers of the WAITING trials that the budget covers: it may be smaller than when they were created."""
-        found, seen = [], [0] * len(self._proposers)
-        for trial in self._ledger.trials:
-            if trial.state == "waiting" and seen[trial.cell] < self._quota(trial.cell):
-                found.append(trial.number)
-            seen[trial.cell] += 1
-        return found
+        trials = self._ledger.trials
+        while self._first < len(trials) and trials[self._first].state != "waiting":
+            self._first += 1
+        rest = (trial for trial in trials[self._first :] if trial.state == "waiting")
+        return [trial.number for trial in rest if self._index[trial.number] < self._quota(trial.cell)]
 
     def refuse(self, running: Running) -> str | None:
         """Why the pruner gives a running trial up, by what is new of it; None: it goes on."""
@@ -49,17 +54,23 @@ class Candidates:
             return None
         trial = self._ledger.trials[running.number]
         for step, value in self._news(running):
-            if self._racers[trial.cell].report(self._index(trial), step, value):
+            if self._racers[trial.cell].report(self._index[trial.number], step, value):
                 running.last = None if self._plan.sweep.budget.pruner == "wilcoxon" else step
                 return f"{self._plan.sweep.budget.pruner}: {running.metric} {value:.4f} at step {step}"
         return None
 
     def end(self, trial: Trial) -> None:
         """Take in an ended trial: later ones are compared with it."""
-        self._racers[trial.cell].end(self._index(trial), trial, self._steps(trial))
+        self._racers[trial.cell].end(self._index[trial.number], trial, self._steps(trial))
 
-    def _of(self, cell: int) -> list[Trial]:
-        return [trial for trial in self._ledger.trials if trial.cell == cell]
+    def _admit(self, trial: Trial) -> None:
+        self._index[trial.number] = len(self._numbers[trial.cell])
+        self._numbers[trial.cell].append(trial.number)
+
+    def _of(self, cell: int) -> Callable[[int], Trial]:
+        """The trials of a cell by their index in it, as they are now."""
+        numbers, trials = self._numbers[cell], self._ledger.trials
+        return lambda index: trials[numbers[index]]
 
     def _proposer(self, cell: int) -> Proposer:
         sweep = self._plan.sweep
@@ -73,8 +84,8 @@ class Candidates:
             name=f"cell {cell}",
         )
         known = self._of(cell)
-        for trial in known:
-            proposer.admit(trial.proposal, lambda i: known[i])
+        for index in range(len(self._numbers[cell])):
+            proposer.admit(known(index).proposal, known)
         return proposer
 
     def _epochs(self, cell: int) -> int:
@@ -91,7 +102,8 @@ class Candidates:
         racer = Racer(
             sweep.budget.pruner, sweep.objective, epochs=self._epochs(cell), seed=sweep.budget.seed, name=f"cell {cell}"
         )
-        for index, trial in enumerate(self._of(cell)):
+        for index, number in enumerate(self._numbers[cell]):
+            trial = self._ledger.trials[number]
             if trial.ended:
                 racer.end(index, trial, self._steps(trial))
         return racer
@@ -107,7 +119,7 @@ class Candidates:
 
     def _next_cell(self) -> int | None:
         """The cell whose turn it is: the one with the fewest trials of those that have budget left."""
-        counts = [len(self._of(cell)) for cell in range(len(self._proposers))]
+        counts = [len(numbers) for numbers in self._numbers]
         open_cells = [cell for cell, count in enumerate(counts) if count < self._quota(cell)]
         return min(open_cells, key=lambda cell: (counts[cell], cell), default=None)
 
@@ -126,6 +138,3 @@ class Candidates:
         new = steps[running.reported :]
         running.reported = len(steps)
         return new
-
-    def _index(self, trial: Trial) -> int:
-        return [other.number for other in self._of(trial.cell)].index(trial.number)

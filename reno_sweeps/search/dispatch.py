@@ -19,7 +19,7 @@ import ray  # noqa: E402
 from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
-from reno_sweeps.records import Event, FoldFailed, FoldFinished, Key, Model  # noqa: E402
+from reno_sweeps.records import Event, Key, Model  # noqa: E402
 from reno_sweeps.search.mailbox import ATTEMPTS, CLOSED, Mailbox  # noqa: E402
 from reno_sweeps.search.share import Share, share  # noqa: E402
 
@@ -69,14 +69,15 @@ class CohortTrainable(tune.Trainable):
         posted = time.monotonic()
         for event in train_cohort(models, self._data, device=self._device, told_to_stop=stops.copy):
             news.append(event)
-            if isinstance(event, FoldFinished | FoldFailed) or time.monotonic() - posted > BATCH:
-                self._post(cohort, news)
-                stops |= ray.get(self._mailbox.stops.remote())
+            if time.monotonic() - posted > BATCH:
+                stops |= self._post(cohort, news)
                 news, posted = [], time.monotonic()
         self._post(cohort, news)
 
-    def _post(self, cohort: str, news: Sequence[Event]) -> None:
-        ray.get(self._mailbox.post.remote(cohort, list(news)))  # waits: an event that was posted is not lost with us
+    def _post(self, cohort: str, news: Sequence[Event]) -> set[Key]:
+        """Send news, hear of stops. Waits: an event that was posted is not lost with this worker."""
+        stops: set[Key] = ray.get(self._mailbox.post.remote(cohort, list(news)))
+        return stops
 
 
 class CohortSearcher(Searcher):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from reno_sweeps.records import (
     EpochEnded,
@@ -21,10 +21,12 @@ from reno_sweeps.records import (
     best_of,
 )
 from reno_sweeps.search.candidates import Candidates
+from reno_sweeps.search.extras import Extras
 from reno_sweeps.search.fold_files import FoldFiles
 from reno_sweeps.search.ledger import Ledger
 from reno_sweeps.search.plan import Listener, Plan, Workers
 from reno_sweeps.search.running import Running
+from reno_sweeps.search.weights import Weights
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +50,13 @@ class Driver:
         self._interrupted, self._now = interrupted, now
         self._files = FoldFiles(plan.folder)
         self._running: dict[int, Running] = {}
-        self._extra: dict[Key, Split] = {}
+        self._extras = Extras(ledger, self._files)
         self._deadline = None if plan.sweep.budget.seconds is None else now() + plan.sweep.budget.seconds
         self._metric = f"val_{plan.sweep.objective.metric}"
         self._candidates = Candidates(plan, ledger)
         self._splits = {plan.place(i): split for i, split in enumerate(plan.splits)}
+        self._untold: list[Trial] = []  # began or ended since the last transaction: told to the listener when stored
+        self._leaving: set[Key] = set()  # models to stop, told to the workers likewise
         self._recover()
 
     @property
@@ -69,14 +73,14 @@ class Driver:
 
     def search(self) -> bool:
         """Try configurations until the budget is spent; False: interrupted, with everything finished stored."""
+        news: list[Event] = []
         while True:
-            self._candidates.propose()
-            claimed = self._claim()
+            claimed = self._advance(news)
             if not self._running and not claimed:
                 return True
-            self._listen()
+            news = self._workers.take(wait=0.5)
             if self._interrupted():
-                self._leave()
+                self._leave(news)
                 return False
 
     def best(self, cell: int | None = None) -> Trial | None:
@@ -85,20 +89,19 @@ class Driver:
 
     def train(self, owner: str, models: Sequence[Model]) -> tuple[FoldScore, ...] | None:
         """Train models outside the budget (a baseline, a refit), once: their scores; None: interrupted or failed."""
-        todo = [m for m in models if (s := self._extra_score(m.key)) is None or not self._files.intact(s)]
-        self._extra = {model.key: model.split for model in todo}
-        for model in todo:
-            self._workers.send([model])
-        while self._extra:
-            self._listen()
+        todo, parts = self._extras.begin(models), self._workers.capacity
+        for part in range(min(parts, len(todo))):
+            self._workers.send(todo[part::parts])
+        while self._extras.training:
+            self._take_in(self._workers.take(wait=0.5))
             if self._interrupted():
-                self._workers.stop(set(self._extra))
-                self._extra = {}
+                self._workers.stop(set(self._extras.training))
+                self._extras.training = {}
                 return None
-        scores = [self._extra_score(model.key) for model in models]
-        if any(score is None for score in scores):
-            return None
+        scores = [self._extras.score(model.key) for model in models]
         found = tuple(score for score in scores if score is not None)
+        if len(found) < len(models):
+            return None
         self._listener.beside(owner, found)
         return found
 
@@ -111,13 +114,46 @@ class Driver:
                 if not self._files.intact(score):
                     logger.warning("trial %d, fold %d: its file is lost; training it again", trial.number, score.fold)
                     self._ledger.drop_fold(trial.number, score.repeat, score.fold)
-        self._sort_out_weights()
+        self._weights = Weights(self._files, self._plan.sweep, self._ledger.trials, self._extras.owners())
 
-    def _claim(self) -> int:
-        """Send waiting trials to the workers: what they can hold, and one cohort more so that none waits for us.
+    def _advance(self, news: Sequence[Event]) -> int:
+        """Take in the news, then propose and claim: how many trials were claimed.
 
-        How many were claimed: one whose folds were all stored before a kill ends at once and trains nothing.
+        One that was claimed with all its folds stored, before a kill, ends at once and trains nothing.
         """
+        cohorts: list[list[Model]] = []
+        claimed = self._take_in(news, cohorts)
+        for cohort in cohorts:
+            self._workers.send(cohort)
+        return claimed
+
+    def _take_in(self, news: Sequence[Event], cohorts: list[list[Model]] | None = None) -> int:
+        """Store what is new, and with `cohorts` what is claimed for them, in one transaction; then tell of it."""
+        claimed = 0
+        scores = self._files_of(news)
+        with self._ledger.together():
+            for event in news:
+                self._hear(event, scores.get(event.key))
+            if cohorts is not None:
+                self._candidates.propose()
+                claimed = self._claim(cohorts)
+            self._ledger.renew_lease(self._now())
+        self._tell()
+        return claimed
+
+    def _tell(self) -> None:
+        """What was stored: workers hear which models to stop, the listener of every change."""
+        if self._leaving:
+            self._workers.stop(self._leaving)
+        for trial in self._untold:
+            if trial.ended:
+                self._weights.end(trial)
+            self._listener.trial(trial)
+        self._leaving, self._untold = set(), []
+        self._listener.tick()
+
+    def _claim(self, cohorts: list[list[Model]]) -> int:
+        """Claim waiting trials for the workers: what they can hold, and one cohort more so that none waits for us."""
         if self._deadline is not None and self._now() > self._deadline:
             return 0
         claimed = 0
@@ -128,7 +164,7 @@ class Driver:
             claimed += len(numbers)
             cohort = [model for number in numbers for model in self._begin(number)]
             if cohort:
-                self._workers.send(cohort)
+                cohorts.append(cohort)
         return claimed
 
     def _begin(self, number: int) -> list[Model]:
@@ -141,41 +177,52 @@ class Driver:
         for score in trial.scores:
             running.finish(score)
         self._running[number] = running
-        self._listener.trial(trial)
+        self._untold.append(trial)
         self._end_if_done(running)
         return models
 
-    def _listen(self) -> None:
-        for event in self._workers.take(wait=0.5):
-            if event.key in self._extra:
-                self._hear_extra(event, self._extra[event.key])
-            elif (running := self._running_of(event.key)) is not None:
-                self._hear(running, event)
-        self._ledger.renew_lease(self._now())
-        self._listener.tick()
+    def _files_of(self, news: Sequence[Event]) -> dict[Key, FoldScore]:
+        """The finished folds' files, written before the ledger names them."""
+        finished = [event for event in news if isinstance(event, FoldFinished)]
+        known = [e for e in finished if e.key in self._extras.training or self._running_of(e.key) is not None]
+        running = {f"trial {number}": one for number, one in self._running.items()}
+        worth = self._weights.worth_writing(known, running, self._ledger.trials)
+        results = [e.result if e.key in worth else replace(e.result, weights=None) for e in known]
+        folds = [(e.key, result, self._split_of(e.key)) for e, result in zip(known, results, strict=True)]
+        scores = self._files.write_all(folds)
+        return {event.key: score for event, score in zip(known, scores, strict=True)}
+
+    def _split_of(self, key: Key) -> Split:
+        return self._extras.training.get(key) or self._splits[key.repeat, key.fold]
 
     def _running_of(self, key: Key) -> Running | None:
         """Its trial; None where it has ended: a late word."""
         kind, _, number = key.owner.partition(" ")
         return self._running.get(int(number)) if kind == "trial" else None
 
-    def _hear(self, running: Running, event: Event) -> None:
+    def _hear(self, event: Event, score: FoldScore | None) -> None:
+        """Take in one event; `score` is what a finished fold's file holds."""
+        if event.key in self._extras.training:
+            self._extras.hear(event, score)
+        elif (running := self._running_of(event.key)) is not None:
+            self._hear_trial(running, event, score)
+
+    def _hear_trial(self, running: Running, event: Event, score: FoldScore | None) -> None:
         fold = (event.key.repeat, event.key.fold)
         if isinstance(event, EpochEnded):
             running.epoch(fold, event.epoch, event.metrics)
-        elif isinstance(event, FoldFinished):
-            self._store(running, event)
+        elif score is not None:
+            self._keep(running, score)
         elif isinstance(event, FoldFailed):
             running.leave(fold)
             running.verdict = running.verdict or ("failed", f"fold {event.key.fold}: {event.reason}")
-            self._workers.stop(running.keys)
+            self._leaving |= running.keys
         elif isinstance(event, FoldStopped):
             running.leave(fold)
         self._race(running)
         self._end_if_done(running)
 
-    def _store(self, running: Running, event: FoldFinished) -> None:
-        score = self._files.write(event.key, event.result, self._splits[event.key.repeat, event.key.fold])
+    def _keep(self, running: Running, score: FoldScore) -> None:
         self._ledger.keep_fold(running.number, score)
         running.finish(score)
 
@@ -187,59 +234,46 @@ class Driver:
         if reason:
             running.verdict = ("pruned", reason)
             logger.info("trial %d pruned: %s", running.number, reason)
-            self._workers.stop(running.keys)
+            self._leaving |= running.keys
 
     def _end_if_done(self, running: Running) -> None:
         if running.left or running.number not in self._running:
             return
         state, reason = running.verdict or ("complete", None)
-        objective = math.fsum(running.finished.values()) / len(running.finished) if state == "complete" else None
+        objective = running.mean() if state == "complete" else None
         told = self._ledger.tell(
             running.number, state, now=self._now(), objective=objective, curve=running.curve(), reason=reason
         )
         del self._running[running.number]
         self._candidates.end(told)
-        self._sort_out_weights()
-        self._listener.trial(told)
+        self._untold.append(told)
 
-    def _sort_out_weights(self) -> None:
-        best = self.best()
-        unfinished = {f"trial {t.number}" for t in self._ledger.trials if not t.ended}
-        extras = {
-            key.removeprefix("extra:").rsplit(":", 2)[0] for key in self._ledger.facts if key.startswith("extra:")
-        }
-        self._files.keep_weights_of(unfinished | extras | ({f"trial {best.number}"} if best else set()))
-
-    def _leave(self) -> None:
+    def _leave(self, news: Sequence[Event]) -> None:
         """Interrupted: let every model leave at the end of its epoch; what finished meanwhile is stored."""
         self._workers.stop({key for running in self._running.values() for key in running.keys})
+        self._part(news)
         end = self._now() + PATIENCE
         while any(running.left for running in self._running.values()) and self._now() < end:
-            for event in self._workers.take(wait=0.5):
+            self._part(self._workers.take(wait=0.5))
+        with self._ledger.together():
+            for number in self._running:
+                self._ledger.put_back(number)
+                self._untold.append(self._ledger.trials[number])
+        self._running.clear()
+        self._tell()
+
+    def _part(self, news: Sequence[Event]) -> None:
+        """Last words: finished folds are stored, and trials whose end was settled before the interrupt end."""
+        scores = self._files_of(news)
+        with self._ledger.together():
+            for event in news:
                 running = self._running_of(event.key)
                 if running is None:
                     continue
-                if isinstance(event, FoldFinished):
-                    self._store(running, event)
+                if event.key in scores:
+                    self._keep(running, scores[event.key])
                 elif isinstance(event, FoldStopped | FoldFailed):
                     running.leave((event.key.repeat, event.key.fold))
-        for number in self._running:
-            self._ledger.put_back(number)
-            self._listener.trial(self._ledger.trials[number])
-        self._running.clear()
-
-    # --- baselines and refits ---
-
-    def _extra_score(self, key: Key) -> FoldScore | None:
-        plain: Mapping[str, object] | None = self._ledger.facts.get(f"extra:{key.owner}:{key.repeat}:{key.fold}")
-        return None if plain is None else FoldScore.from_dict(plain)
-
-    def _hear_extra(self, event: Event, split: Split) -> None:
-        if isinstance(event, EpochEnded):
-            return
-        if isinstance(event, FoldFinished):
-            score = self._files.write(event.key, event.result, split)
-            self._ledger.keep(f"extra:{event.key.owner}:{event.key.repeat}:{event.key.fold}", score.to_dict())
-        elif isinstance(event, FoldFailed):
-            logger.warning("%s, fold %d failed: %s", event.key.owner, event.key.fold, event.reason)
-        del self._extra[event.key]
+                if running.verdict:
+                    self._end_if_done(running)
+        self._tell()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from reno_sweeps.files import write_bytes
 from reno_sweeps.records import FoldResult, FoldScore, Key, Split
 
+WRITERS = 8  # threads that wait for the disk
 ARRAYS = {"validation_probabilities", "test_probabilities", "weights"}
 
 
@@ -20,6 +22,13 @@ class FoldFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    def write_all(self, folds: Sequence[tuple[Key, FoldResult, Split]]) -> list[FoldScore]:
+        """Write the arrays of many folds side by side: what waits for the disk waits together."""
+        if len(folds) < 2:
+            return [self.write(*fold) for fold in folds]
+        with ThreadPoolExecutor(min(WRITERS, len(folds))) as writers:
+            return list(writers.map(lambda fold: self.write(*fold), folds))
 
     def write(self, key: Key, result: FoldResult, split: Split) -> FoldScore:
         """Write the arrays of a fold (float16 probabilities by row) and its weights; return what the ledger keeps."""
@@ -53,6 +62,10 @@ class FoldFiles:
 
         arrays: Mapping[str, Any] = load_file(self._folder / score.file)
         return arrays
+
+    def drop_weights_of(self, owner: str) -> None:
+        """Remove the weights of a trial that is not the best."""
+        shutil.rmtree(self._folder / "weights" / _slug(owner), ignore_errors=True)
 
     def keep_weights_of(self, owners: set[str]) -> None:
         """Remove the weights of every trial but these: the best so far, and those still training."""

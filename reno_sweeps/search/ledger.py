@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy.exc
+import sqlalchemy.orm
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
@@ -31,7 +32,8 @@ class Ledger:
     """One sweep's study. Every change is written before it is seen here: what `trials` shows, a crash cannot take.
 
     Facts of the sweep (identity, settled protocol, baselines, refits) are user attributes of the study; a finished
-    (trial, fold) is one user attribute of its trial; a trial is told after its last fold is stored.
+    (trial, fold) is one user attribute of its trial; a trial is told after its last fold is stored. Changes that
+    belong together are stored together: `with ledger.together(): …`.
     """
 
     def __init__(self, url: str, name: str, *, direction: str, facts: Mapping[str, Any] | None = None) -> None:
@@ -70,6 +72,31 @@ class Ledger:
             read = self._storage.get_all_trials(self._study, deepcopy=False)
         self._ids = {trial.number: trial._trial_id for trial in read}  # Optuna's storages name trials by it
         self.trials: list[Trial] = [_read(trial) for trial in sorted(read, key=lambda t: t.number)]
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Store the changes made inside in one transaction: all or none of them, here as in the storage.
+
+        A transaction costs a sync of the disk, its changes hardly anything. Whoever tells others of a change (workers,
+        MLflow) waits until the block has ended.
+        """
+        trials, facts, own = list(self.trials), dict(self.facts), self._storage.scoped_session
+        with _explained(self.url):
+            connection = self._storage.engine.connect()
+        try:
+            with connection:  # what is not committed when it closes is rolled back
+                transaction = connection.begin()
+                # Optuna commits after every change; a session that joins an open transaction leaves that to us.
+                joined = sqlalchemy.orm.sessionmaker(bind=connection, join_transaction_mode="rollback_only")
+                self._storage.scoped_session = sqlalchemy.orm.scoped_session(joined)
+                yield
+                with _explained(self.url):
+                    transaction.commit()
+        except BaseException:
+            self.trials[:], self.facts = trials, facts
+            raise
+        finally:
+            self._storage.scoped_session = own
 
     # --- the sweep ---
 

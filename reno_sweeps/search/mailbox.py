@@ -87,13 +87,15 @@ class Mailbox:
             notes, self._notes = self._notes, []
         return notes
 
-    def post(self, cohort: str, events: Sequence[Event]) -> None:
-        """A worker's news. Models that ended are struck off the cohort."""
+    def post(self, cohort: str, events: Sequence[Event]) -> set[Key]:
+        """A worker's news. Models that ended are struck off the cohort. Returns every model that should leave."""
         with self._lock:
             for event in events:
                 if isinstance(event, FoldFinished | FoldFailed | FoldStopped):
                     self._cohorts.get(cohort, {}).pop(event.key, None)
+                    self._stops.discard(event.key)
             self._events.extend(events)
+            return set(self._stops)
 
     def take(self) -> list[Event]:
         """All news since the last call."""

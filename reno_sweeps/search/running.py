@@ -47,6 +47,11 @@ class Running:
         self.left.discard(fold)
         self.stopped.add(fold)
 
+    def mean(self, new: Mapping[Fold, float] | None = None) -> float:
+        """The objective: the mean over finished folds, with `new` ones where they are given."""
+        values = {**self.finished, **(new or {})}
+        return math.fsum(values.values()) / len(values)
+
     def curve(self) -> tuple[float, ...]:
         """Mean over folds by epoch, as far as every fold has come; an early stopped fold keeps its best value."""
         unfinished = self.left | self.stopped

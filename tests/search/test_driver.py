@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 from optuna.storages import RDBStorage
+from sqlalchemy.engine import Transaction
 
 from reno_sweeps.records import FoldFailed, FoldFinished, Key, Protocol, seed_from
 from reno_sweeps.search.driver import Driver
+from reno_sweeps.search.fold_files import FoldFiles
 from reno_sweeps.search.ledger import Ledger
 from reno_sweeps.search.plan import Plan
 from reno_sweeps.space import Float
@@ -140,6 +142,16 @@ class KilledError(BaseException):
     """As a killed process: nothing after it is done."""
 
 
+class AllAtOnce(Pretend):
+    """Everything that training tells comes together."""
+
+    def take(self, wait):
+        news = []
+        while self._cohorts:
+            news += self._step()
+        return news
+
+
 def kill_at(monkeypatch, write: int) -> None:
     """Let so many storage writes pass; the next kills."""
     made = []
@@ -155,10 +167,11 @@ def kill_at(monkeypatch, write: int) -> None:
 
     for name in WRITES:
         monkeypatch.setattr(RDBStorage, name, dying(getattr(RDBStorage, name)))
+    monkeypatch.setattr(Transaction, "commit", dying(Transaction.commit))
 
 
-@pytest.mark.parametrize("write", range(0, 44, 3))
-def test_a_death_at_any_write_and_a_resume_change_nothing(write, url, plan, straight, monkeypatch):
+@pytest.mark.parametrize("write", range(0, 66, 3))
+def test_a_death_at_any_write_or_commit_and_a_resume_change_nothing(write, url, plan, straight, monkeypatch):
     with monkeypatch.context() as dying:
         kill_at(dying, write)
         with pytest.raises(KilledError):
@@ -172,13 +185,11 @@ def test_a_death_at_any_write_and_a_resume_change_nothing(write, url, plan, stra
     assert picture(url, plan) == straight
 
 
-def test_a_trial_whose_folds_were_all_stored_before_a_death_ends_at_once(url, tmp_path, monkeypatch):
+def test_a_trial_whose_folds_were_all_stored_as_it_was_interrupted_ends_at_once(url, tmp_path):
     plan = a_plan(tmp_path, budget={"trials": 1})
-    with monkeypatch.context() as dying:
-        kill_at(dying, 8)  # two facts, lease, trial, claim, two folds, curve: all but the end
-        with pytest.raises(KilledError):
-            drive(url, plan, Pretend(1))
-    opened(url, plan).keep("lease", None)
+    drive(url, plan, AllAtOnce(1), interrupted=after(0))
+    assert [(t.state, len(t.scores)) for t in opened(url, plan).trials] == [("waiting", 2)]
+
     again = Pretend(1)
     finished, ledger, _ = drive(url, plan, again)
 
@@ -425,6 +436,22 @@ def test_a_lost_file_of_an_unfinished_trial_is_trained_again_and_of_a_told_one_n
     assert Key(f"trial {begun[0][0].number}", 0, begun[0][1].fold) in again.sent
     assert (plan.folder / begun[0][1].file).is_file()
     assert not (plan.folder / told[0].file).is_file()
+
+
+def test_weights_of_a_trial_that_ends_at_once_and_not_as_the_best_are_not_even_written(url, plan, monkeypatch):
+    written = []
+    write = FoldFiles.write
+    monkeypatch.setattr(
+        FoldFiles, "write", lambda *fold: written.append((fold[1].owner, fold[2].weights)) or write(*fold)
+    )
+    _, ledger, driver = drive(url, plan, AllAtOnce(1))
+    complete = {f"trial {t.number}" for t in ledger.trials if t.state == "complete"}
+    told = [owner for owner, weights in written if weights is None]
+
+    assert set(told) <= complete - {f"trial {driver.best().number}"}
+    assert len(told) >= 2
+    assert {place.name for place in (plan.folder / "weights").iterdir()} == {f"trial-{driver.best().number:04d}"}
+    assert len(list((plan.folder / "weights").rglob("*.safetensors"))) == 2
 
 
 # --- baselines and refits ---

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -290,6 +292,66 @@ def test_a_trial_that_nearly_failed_and_then_completed_has_no_reason(url, monkey
     again.tell(0, "complete", now=0.0, objective=0.5, curve=(0.5,))
 
     assert begin(url).trials[0].reason is None
+
+
+# --- changes that belong together ---
+
+
+def several_changes(one: Ledger, fold_score) -> None:
+    one.keep("fact", 1)
+    one.claim(0, 0.0)
+    one.keep_fold(0, fold_score())
+    one.tell(0, "complete", now=0.0, objective=0.5, curve=(0.5,))
+    one.add(0, proposal(), SPACE)
+
+
+def several_changes_then(error: type[BaseException], one: Ledger, fold_score) -> None:
+    several_changes(one, fold_score)
+    raise error
+
+
+def test_changes_made_together_are_seen_by_others_at_once_at_the_end(url, fold_score):
+    one = begin(url)
+    one.add(0, proposal(), SPACE)
+    with one.together():
+        several_changes(one, fold_score)
+        before = begin(url)
+    after = begin(url)
+
+    assert [t.state for t in before.trials] == ["waiting"]
+    assert "fact" not in before.facts
+    assert [timeless(t) for t in after.trials] == [timeless(t) for t in one.trials]
+    assert [t.state for t in after.trials] == ["complete", "waiting"]
+    assert after.facts == one.facts
+
+
+@pytest.mark.parametrize("error", [KilledError, RuntimeError, UserError])
+def test_of_changes_made_together_an_error_leaves_none_here_or_there(error, url, fold_score):
+    one = begin(url)
+    one.add(0, proposal(), SPACE)
+    trials = one.trials
+    with pytest.raises(error), one.together():
+        several_changes_then(error, one, fold_score)
+
+    assert one.trials is trials  # whoever shows them sees it too
+    assert [t.state for t in trials] == [t.state for t in begin(url).trials] == ["waiting"]
+    assert one.facts == begin(url).facts == FACTS
+    with one.together():
+        several_changes(one, fold_score)
+    assert [timeless(t) for t in begin(url).trials] == [timeless(t) for t in one.trials]
+
+
+def test_a_commit_that_fails_is_said_in_one_line_and_nothing_has_happened(url, fold_score, monkeypatch):
+    monkeypatch.setattr(ledger, "WAIT", 0)
+    one = begin(url)
+    one.add(0, proposal(), SPACE)
+    with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM trials").fetchone()  # a reader that never ends keeps a writer from its commit
+        with pytest.raises(StorageError, match=r"does not work: database is locked$"), one.together():
+            several_changes(one, fold_score)
+
+    assert [t.state for t in one.trials] == [t.state for t in begin(url).trials] == ["waiting"]
 
 
 # --- storages that do not work ---

@@ -54,6 +54,16 @@ def test_a_model_that_is_stopped_before_it_begins_answers_and_does_not_begin(mai
     assert mailbox.stops() == {Key("trial 0", 0, 0)}
 
 
+def test_a_worker_that_posts_hears_which_models_should_leave_until_they_have_left(mailbox):
+    mailbox.put("a", models("trial 0"))
+    mailbox.cohort("a")
+    one, other = Key("trial 0", 0, 0), Key("trial 0", 0, 1)
+    mailbox.stop({one, other})
+
+    assert mailbox.post("a", [EpochEnded(one, 1, {})]) == {one, other}
+    assert mailbox.post("a", [FoldStopped(one, epoch=2)]) == {other}
+
+
 def test_what_is_left_of_an_abandoned_cohort_fails_with_the_reason(mailbox):
     mailbox.put("a", models("trial 0"))
     mailbox.cohort("a")

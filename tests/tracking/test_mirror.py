@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Metric
 
 from tracking import names, reader
 from tracking.errors import TrackingError
@@ -238,3 +240,32 @@ def test_a_deleted_experiment_is_named_with_the_way_out(
 
     with pytest.raises(TrackingError, match="was deleted in MLflow; restore it"):
         open_writer().open_sweep(a_sweep())
+
+
+def test_a_fresh_runs_metrics_are_what_mlflow_itself_would_have_written(
+    open_writer: Callable[[], Writer], uri: str, home: Path, a_sweep: Sweeps, a_trial: Trials
+) -> None:
+    """Same values, same latest ones; twice the same point, no numbers, infinities, and a later step given first."""
+    points = [("loss", 0.5, 10, 2), ("loss", 0.25, 5, 1), ("loss", 0.75, 10, 2), ("loss", 0.5, 10, 2)]
+    points += [("wild", value, 10 + i, 1) for i, value in enumerate((math.inf, -math.inf, math.nan, 1e308))]
+    writer = open_writer()
+    opened = writer.open_sweep(a_sweep())
+    writer.write(a_trial(0, metrics=points))
+    assert writer.close() == 0
+    client = MlflowClient(uri)
+    by_mlflow = client.create_run(opened.experiment_id).info.run_id
+    client.log_batch(by_mlflow, [Metric(*point) for point in points])
+
+    assert metrics(home, writer.run_id("trial 0000")) == metrics(home, by_mlflow)
+    assert len(metrics(home, by_mlflow)) == 7 + 2
+
+
+def metrics(home: Path, run_id: str | None) -> list[tuple[object, ...]]:
+    """What the store's tables hold of a run."""
+    columns = "key, value, timestamp, step, is_nan"
+    with sqlite3.connect(home / "mlflow.db") as store:
+        return [
+            (table, *row)
+            for table in ("metrics", "latest_metrics")
+            for row in store.execute(f"SELECT {columns} FROM {table} WHERE run_uuid = ? ORDER BY {columns}", [run_id])  # noqa: S608
+        ]

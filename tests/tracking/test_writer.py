@@ -68,6 +68,25 @@ def test_writing_does_not_wait_for_mlflow(open_writer: Callable[[], Writer], a_s
     assert writer.run_id("trial 0029")
 
 
+def test_a_trial_that_ends_soon_is_written_once_and_one_that_lasts_is_shown_as_running(
+    open_writer: Callable[[], Writer], uri: str, a_sweep: Sweeps, a_trial: Trials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracking.writer._SETTLES", 0.5)
+    writer = open_writer()
+    writer.open_sweep(a_sweep())
+    written: list[tuple[str, str]] = []
+    mirror = writer._mirror.write
+    monkeypatch.setattr(writer._mirror, "write", lambda row: written.append((row.key, row.status)) or mirror(row))
+    for number in (0, 1):
+        writer.write(a_trial(number, status="RUNNING", end_ms=None, metrics=[]))
+    writer.write(a_trial(0))
+    until = time.monotonic() + 30
+    while len(written) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+
+    assert written == [("trial 0000", "FINISHED"), ("trial 0001", "RUNNING")]
+
+
 def test_a_broken_store_in_mid_sweep_is_said_once_and_caught_up_with(
     open_writer: Callable[[], Writer], said: list[str], home: Path, uri: str, a_sweep: Sweeps, a_trial: Trials
 ) -> None:

@@ -83,20 +83,22 @@ class Ledger:
         trials, facts, own = list(self.trials), dict(self.facts), self._storage.scoped_session
         with _explained(self.url):
             connection = self._storage.engine.connect()
+        transaction = connection.begin()
+        # Optuna commits after every change; a session that joins an open transaction leaves that to us.
+        joined = sqlalchemy.orm.sessionmaker(bind=connection, join_transaction_mode="rollback_only")
+        self._storage.scoped_session = sqlalchemy.orm.scoped_session(joined)
         try:
-            with connection:  # what is not committed when it closes is rolled back
-                transaction = connection.begin()
-                # Optuna commits after every change; a session that joins an open transaction leaves that to us.
-                joined = sqlalchemy.orm.sessionmaker(bind=connection, join_transaction_mode="rollback_only")
-                self._storage.scoped_session = sqlalchemy.orm.scoped_session(joined)
-                yield
-                with _explained(self.url):
-                    transaction.commit()
+            yield
+            with _explained(self.url):
+                transaction.commit()
         except BaseException:
             self.trials[:], self.facts = trials, facts
+            with _explained(self.url):
+                transaction.rollback()  # also after a commit that failed, which would keep its lock
             raise
         finally:
             self._storage.scoped_session = own
+            connection.close()
 
     # --- the sweep ---
 

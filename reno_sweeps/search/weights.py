@@ -34,15 +34,11 @@ class Weights:
         """Folds whose weights may be asked for: not those of a trial that ends with them, and not as the best."""
         values: dict[str, dict[Fold, float]] = {}
         for e in finished:
-            value = e.result.validation[self._sweep.objective.metric]
-            values.setdefault(e.key.owner, {})[e.key.repeat, e.key.fold] = value
-        hopeless = {
-            owner
-            for owner, new in values.items()
-            if (one := running.get(owner))
-            and not one.left - set(new)
-            and self._loses(trials[one.number], one.mean(new))
-        }
+            if e.key.owner in running:  # a refit has no validation part
+                value = e.result.validation[self._sweep.objective.metric]
+                values.setdefault(e.key.owner, {})[e.key.repeat, e.key.fold] = value
+        ending = {owner: new for owner, new in values.items() if not running[owner].left - set(new)}
+        hopeless = {o for o, new in ending.items() if self._loses(trials[running[o].number], running[o].mean(new))}
         return {e.key for e in finished if e.key.owner not in hopeless}
 
     def _loses(self, trial: Trial, objective: float) -> bool:

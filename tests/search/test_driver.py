@@ -478,6 +478,21 @@ def test_a_refit_is_trained_once_and_kept(url, plan):
     assert set(ledger.facts) >= {"extra:refit 0:0:0", "extra:refit 0:0:1"}
 
 
+def test_a_refit_has_no_validation_part_and_keeps_its_weights(url, plan):
+    class Refit(AllAtOnce):
+        def take(self, wait):
+            events = super().take(wait)
+            ends = [e for e in events if isinstance(e, FoldFinished)]
+            return [replace(e, result=replace(e.result, validation={}, validation_probabilities=None)) for e in ends]
+
+    drive(url, plan, Pretend(2))
+    _, _, driver = drive(url, plan, Refit(2))
+    scores = driver.train("refit 0", beside(plan, "refit 0"))
+
+    assert [dict(s.validation) for s in scores] == [{}, {}]
+    assert len(list((plan.folder / "weights" / "refit-0000").iterdir())) == 2
+
+
 def test_a_refit_whose_file_is_lost_is_trained_again_for_that_fold(url, plan):
     _, _, driver = drive(url, plan, Pretend(2))
     models = beside(plan, "refit 0")

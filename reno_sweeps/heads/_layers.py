@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import cache
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from reno_sweeps.heads._layout import ATTENTION_DROPOUT, CHANNELS, Layout, halved
-from reno_sweeps.heads._maximum import pair_maximum, window_maximum
+from reno_sweeps.heads import _pooled
+from reno_sweeps.heads._layout import ATTENTION_DROPOUT, CHANNELS, Layout
 
 Weights = Mapping[str, Tensor]  # name → [models, *shape]
 
@@ -82,46 +81,11 @@ def trunk(weights: Weights, name: str, kind: str, positions: int | None, x: Tens
     """An embedding becomes tokens: x [models, batch, D] → [models, batch, positions, 64]; None: no adaptive pool."""
     if kind == "linear":
         return dense(weights, f"{name}.tokens", drop(x)).relu().view(*x.shape[:2], -1, CHANNELS)
-    first = _bias_relu(weights, f"{name}.conv1", _halve(_convolve(weights, f"{name}.conv1", x[..., None])))
-    second = _convolve(weights, f"{name}.conv2", first)
-    return _bias_relu(weights, f"{name}.conv2", _halve(second) if positions is None else _pool(second, positions))
-
-
-def _convolve(weights: Weights, name: str, x: Tensor) -> Tensor:
-    """Conv1d, three taps, padding 1, without its bias: x [models, batch, n, inputs] → [models, batch, n, outputs].
-
-    Channels last and one matrix product for all models: three neighbours of a position lie side by side in memory.
-    """
-    models, batch, n, inputs = x.shape
-    padded = functional.pad(x, (0, 0, 1, 1)).view(models, batch, (n + 2) * inputs)
-    neighbours = padded.unfold(-1, 3 * inputs, inputs).reshape(models, batch * n, 3 * inputs)
-    taps = weights[f"{name}.weight"].flatten(1, 2)  # [models, 3·inputs, outputs]
-    return torch.bmm(neighbours, taps).view(models, batch, n, -1)
+    halves = _pooled.first(x, weights[f"{name}.conv1.weight"])
+    pooled = _pooled.second(_bias_relu(weights, f"{name}.conv1", halves), weights[f"{name}.conv2.weight"], positions)
+    return _bias_relu(weights, f"{name}.conv2", pooled)
 
 
 def _bias_relu(weights: Weights, name: str, x: Tensor) -> Tensor:
     """Bias and ReLU after the pooling: a maximum commutes with both, and few positions are left."""
     return (x + weights[f"{name}.bias"][:, None, None]).relu()
-
-
-def _halve(x: Tensor) -> Tensor:
-    """MaxPool(2) over positions: x [models, batch, n, channels] → [models, batch, n // 2, channels]; 1 stays 1."""
-    return x if x.shape[2] == 1 else pair_maximum(x)
-
-
-def _pool(x: Tensor, positions: int) -> Tensor:
-    """MaxPool(2), then adaptive max-pool to `positions` with torch.nn.functional.adaptive_max_pool1d's windows.
-
-    x [models, batch, n, channels]; a maximum of maxima is one maximum, over windows twice as wide.
-    """
-    return window_maximum(x, _windows(x.shape[2], positions, x.device))
-
-
-@cache
-def _windows(n: int, positions: int, device: torch.device) -> Tensor:
-    """The rows of every window, [positions, widest]; shorter windows repeat their last row, small n repeats windows."""
-    pairs, width = halved(n), 2 if n > 1 else 1
-    step = torch.arange(positions, device=device)
-    start, end = step * pairs // positions * width, ((step + 1) * pairs + positions - 1) // positions * width
-    widest = int((end - start).max())
-    return torch.minimum(start[:, None] + torch.arange(widest, device=device), end[:, None] - 1)

@@ -194,45 +194,6 @@ def test_initial_weights_are_drawn_as_torch_draws_its_layers():
     )
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 20, 23, 24, 25, 40, 192, 241, 480, 640])
-@pytest.mark.parametrize("positions", [1, 7, 24, 28])
-def test_pooling_is_torchs_own(n, positions):
-    from reno_sweeps.heads import _layers
-
-    x = torch.randn(2, 3, n, 5, generator=torch.Generator().manual_seed(n)).requires_grad_()
-    pairs = x.flatten(0, 1).transpose(1, 2)
-    halved = pairs if n == 1 else nn.functional.max_pool1d(pairs, 2)
-    expected = nn.functional.adaptive_max_pool1d(halved, positions)
-    ours = _layers._pool(x, positions).flatten(0, 1).transpose(1, 2)
-    slopes = [torch.autograd.grad(y.square().sum(), x, retain_graph=True)[0] for y in (ours, expected)]
-
-    assert torch.equal(ours, expected)
-    torch.testing.assert_close(*slopes)
-
-
-def test_of_equal_values_the_first_has_the_gradient_as_in_torch():
-    from reno_sweeps.heads import _layers
-
-    x = torch.zeros(1, 1, 24, 2, requires_grad=True)
-    expected = nn.functional.adaptive_max_pool1d(nn.functional.max_pool1d(x[0].transpose(1, 2), 2), 5)
-    slopes = [torch.autograd.grad(y.sum(), x)[0] for y in (_layers._pool(x, 5), expected)]
-
-    assert torch.equal(*slopes)
-
-
-def test_a_number_that_is_none_is_never_pooled_away():
-    from reno_sweeps.heads import _layers
-
-    x = torch.zeros(1, 1, 24, 1)
-    spoiled = torch.full((1, 1, 10, 1), float("nan"), requires_grad=True)
-    _layers._pool(spoiled, 4).sum().backward()  # windows of two widths: the way back has somewhere to go
-    x[0, 0, 7] = float("nan")
-
-    assert _layers._pool(x, 3)[0, 0, :, 0].isnan().tolist() == [True, False, False]
-    assert _layers._pool(x * float("nan"), 5).isnan().all()
-    assert _layers._halve(x)[0, 0, :, 0].isnan().nonzero().tolist() == [[3]]
-
-
 @pytest.mark.parametrize(
     ("head", "values", "says"),
     [

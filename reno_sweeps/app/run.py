@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from reno_sweeps.folds import Folds
     from reno_sweeps.search.driver import Driver
     from reno_sweeps.search.ledger import Ledger
+    from reno_sweeps.search.plan import Plan
     from tracking.writer import Writer
 
 logger = logging.getLogger(__name__)
 
-AHEAD = 8  # `budget.ahead: auto` on a CPU; on a GPU the cohort's size where that is larger
+AHEAD = 8  # `budget.ahead: auto` on a CPU; on a GPU the cohort's size
 PARENT_EVERY = 5.0  # seconds between two updates of the parent run while trials end
 CATCH_UP = 60.0  # seconds that MLflow has at the end; what it misses is replayed by the next resume or status
 
@@ -114,8 +115,10 @@ def reach_tracking(opened: Opened) -> None:
 
 
 def _ahead(opened: Opened) -> int:
-    """`budget.ahead: auto`, settled when the sweep is created: on a GPU at least a cohort, so that cohorts fill."""
-    cohort = opened.settings.cohort or 1
+    """`budget.ahead: auto`, settled when the sweep is created: on a GPU a cohort, so that cohorts fill."""
+    from reno_sweeps.search.share import GPU_COHORT
+
+    cohort = opened.settings.cohort or GPU_COHORT
     return max(AHEAD, cohort) if devices.settle(opened.settings.device) == "cuda" else AHEAD
 
 
@@ -190,7 +193,7 @@ class _Session:
             self._prepared.folds.splits,
             self._opened.folder,
             ahead=self._ledger.facts["ahead"],
-            cohort=self._opened.settings.cohort or 1,
+            cohort=self._opened.settings.cohort,
         )
         if self._nothing_is_left():
             return True
@@ -210,7 +213,7 @@ class _Session:
         done = facts.get("done") == self._opened.sweep.budget.trials and ended >= facts.get("asked", 0)
         return done and (not wanted or "majority" in facts)
 
-    def _drive(self, plan: Any, interrupted: Callable[[], bool]) -> bool:
+    def _drive(self, plan: Plan, interrupted: Callable[[], bool]) -> bool:
         from reno_sweeps import cluster
 
         settings = self._opened.settings
@@ -221,6 +224,7 @@ class _Session:
         with Dispatcher(
             self._data(), address=settings.ray_address, device=settings.device, gpus=settings.gpus
         ) as workers:
+            plan = replace(plan, device=workers.share.device)
             driver = Driver(plan, self._ledger, workers, self, interrupted=interrupted)
             self._ledger.keep("asked", driver.asked)
             trials = self._ledger.trials
@@ -242,7 +246,7 @@ class _Session:
         labels = np.array([classes.index(clip.label) for clip in self._corpus.clips], dtype=np.int64)
         return Data(self._prepared.extraction.arrays, labels, classes)
 
-    def _finish(self, driver: Driver, plan: Any) -> bool:
+    def _finish(self, driver: Driver, plan: Plan) -> bool:
         """Baselines on the same folds and the winner's refit, outside the budget."""
         best = driver.best()
         if best is None:

@@ -65,19 +65,33 @@ class CohortTrainable(tune.Trainable):
         from reno_sweeps.training.trainer import train_cohort
 
         stops: set[Key] = set()
+        joining: list[Model] = []
         news: list[Event] = []
         posted = time.monotonic()
-        for event in train_cohort(models, self._data, device=self._device, told_to_stop=stops.copy):
+        events = train_cohort(
+            models,
+            self._data,
+            device=self._device,
+            told_to_stop=stops.copy,
+            newcomers=lambda: [joining.pop() for _ in tuple(joining)][::-1],
+            say=lambda text: ray.get(self._mailbox.note.remote(text)),
+        )
+        for event in events:
             news.append(event)
             if time.monotonic() - posted > BATCH:
-                stops |= self._post(cohort, news)
+                left, joined = self._post(cohort, news, adopts=self._device != "cpu")
+                stops |= left
+                joining += joined
                 news, posted = [], time.monotonic()
         self._post(cohort, news)
 
-    def _post(self, cohort: str, news: Sequence[Event]) -> set[Key]:
-        """Send news, hear of stops. Waits: an event that was posted is not lost with this worker."""
-        stops: set[Key] = ray.get(self._mailbox.post.remote(cohort, list(news)))
-        return stops
+    def _post(self, cohort: str, news: Sequence[Event], *, adopts: bool = False) -> tuple[set[Key], list[Model]]:
+        """Send news, hear who should leave and who joins. Waits: an event that was posted is not lost with us.
+
+        Only on a GPU do others join: its one worker is to stay full. On a CPU another worker takes what waits.
+        """
+        answer: tuple[set[Key], list[Model]] = ray.get(self._mailbox.post.remote(cohort, list(news), adopts=adopts))
+        return answer
 
 
 class CohortSearcher(Searcher):

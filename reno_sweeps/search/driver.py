@@ -24,6 +24,7 @@ from reno_sweeps.search.candidates import Candidates
 from reno_sweeps.search.extras import Extras
 from reno_sweeps.search.fold_files import FoldFiles
 from reno_sweeps.search.ledger import Ledger
+from reno_sweeps.search.pace import Pace
 from reno_sweeps.search.plan import Listener, Plan, Workers
 from reno_sweeps.search.running import Running
 from reno_sweeps.search.weights import Weights
@@ -54,6 +55,8 @@ class Driver:
         self._deadline = None if plan.sweep.budget.seconds is None else now() + plan.sweep.budget.seconds
         self._metric = f"val_{plan.sweep.objective.metric}"
         self._candidates = Candidates(plan, ledger)
+        self._pace = Pace(plan, ledger.trials)
+        self._cohorts: list[set[int]] = []  # trials that were sent together, as long as one of them runs
         self._splits = {plan.place(i): split for i, split in enumerate(plan.splits)}
         self._untold: list[Trial] = []  # began or ended since the last transaction: told to the listener when stored
         self._leaving: set[Key] = set()  # models to stop, told to the workers likewise
@@ -156,15 +159,18 @@ class Driver:
         """Claim waiting trials for the workers: what they can hold, and one cohort more so that none waits for us."""
         if self._deadline is not None and self._now() > self._deadline:
             return 0
-        claimed = 0
-        room = self._workers.capacity + 1
+        claimed, size, capacity = 0, self._pace.cohort(self._workers.capacity), self._workers.capacity
         waiting = self._candidates.waiting()
-        while waiting and len(self._running) < room * self._plan.cohort:
-            numbers, waiting = waiting[: self._plan.cohort], waiting[self._plan.cohort :]
+        self._cohorts = [numbers for numbers in self._cohorts if not numbers.isdisjoint(self._running)]
+        while waiting and len(self._running) < (capacity + 1) * size:
+            if len(waiting) < size and len(self._cohorts) >= capacity and self._plan.device == "cpu":
+                break  # nobody is idle: the cohort may fill (on a GPU it joins the one that trains)
+            numbers, waiting = waiting[:size], waiting[size:]
             claimed += len(numbers)
             cohort = [model for number in numbers for model in self._begin(number)]
             if cohort:
                 cohorts.append(cohort)
+                self._cohorts.append(set(numbers))
         return claimed
 
     def _begin(self, number: int) -> list[Model]:
@@ -246,6 +252,7 @@ class Driver:
         )
         del self._running[running.number]
         self._candidates.end(told)
+        self._pace.end(told)
         self._untold.append(told)
 
     def _leave(self, news: Sequence[Event]) -> None:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Collection, Sequence
 
 from reno_sweeps.records import Event, FoldFailed, FoldFinished, FoldStopped, Key, Model
+from reno_sweeps.training.cohort import Structure, structure
 
 ATTEMPTS = 3  # a cohort whose worker died is started so often before its models fail
 LOST = 5.0  # seconds of silence after which an idle worker is not waited for
@@ -24,6 +25,8 @@ class Mailbox:
         self._events: deque[Event] = deque()
         self._stops: set[Key] = set()
         self._starts: dict[str, int] = {}
+        self._structures: dict[str, set[Structure]] = {}  # of the models with which a cohort began
+        self._room: dict[str, int] = {}  # how many models have left a cohort for which none has joined
         self._unbegun: set[str] = set()
         self._resting: dict[str, float] = {}  # idle worker → when it last asked, on a clock that is never set
         self._woken: dict[str, float] = {}  # worker on its way to a cohort that nobody has begun → since when
@@ -74,6 +77,7 @@ class Mailbox:
                 del models[key]
                 self._events.append(FoldStopped(key, epoch=0))
             left = list(models.values())
+            self._structures.setdefault(cohort, {structure(model) for model in left})
             self._starts[cohort] = self._starts.get(cohort, 0) + 1
             if self._starts[cohort] > 1 and left:
                 self._notes.append(
@@ -81,21 +85,30 @@ class Mailbox:
                 )
         return left
 
+    def note(self, text: str) -> None:
+        """Have an operator hear something."""
+        with self._lock:
+            self._notes.append(text)
+
     def notes(self) -> list[str]:
         """What an operator should hear, since the last call."""
         with self._lock:
             notes, self._notes = self._notes, []
         return notes
 
-    def post(self, cohort: str, events: Sequence[Event]) -> set[Key]:
-        """A worker's news. Models that ended are struck off the cohort. Returns every model that should leave."""
+    def post(self, cohort: str, events: Sequence[Event], *, adopts: bool = False) -> tuple[set[Key], list[Model]]:
+        """A worker's news. Models that ended are struck off the cohort.
+
+        Returns every model that should leave, and for a worker that adopts, models to train with its others from now.
+        """
         with self._lock:
             for event in events:
                 if isinstance(event, FoldFinished | FoldFailed | FoldStopped):
+                    self._room[cohort] = self._room.get(cohort, 0) + 1
                     self._cohorts.get(cohort, {}).pop(event.key, None)
                     self._stops.discard(event.key)
             self._events.extend(events)
-            return set(self._stops)
+            return set(self._stops), self._adopted(cohort) if adopts else []
 
     def take(self) -> list[Event]:
         """All news since the last call."""
@@ -120,6 +133,24 @@ class Mailbox:
         """Every model that should leave."""
         with self._lock:
             return set(self._stops)
+
+    def _adopted(self, cohort: str) -> list[Model]:
+        """Models of waiting cohorts for the places of those that left this one, whose own they are from now on.
+
+        Whole cohorts, of structures that this one has had, as long as no worker is idle.
+        """
+        mine = self._cohorts.get(cohort, {})
+        found: list[Model] = []
+        for other in () if self._closed or not mine or self._coming() else tuple(self._waiting):
+            models = self._cohorts[other]
+            alike = {structure(model) for model in models.values()} <= self._structures.get(cohort, set())
+            if alike and len(models) <= self._room.get(cohort, 0):
+                self._waiting.remove(other)
+                self._begun(other)
+                self._room[cohort] -= len(models)
+                mine.update(self._cohorts.pop(other))
+                found += models.values()
+        return found
 
     def _begun(self, cohort: str) -> None:
         if cohort in self._unbegun:

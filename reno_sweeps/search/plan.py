@@ -50,7 +50,8 @@ class Plan:
     splits: tuple[Split, ...]  # repeat by repeat, fold by fold
     folder: Path  # HOME/sweeps/<name>
     ahead: int
-    cohort: int = 1  # configurations that train together
+    cohort: int | None = 1  # configurations that train together; None: auto (share.cohort_size)
+    device: str = "cpu"  # what the workers train on
 
     def place(self, index: int) -> Fold:
         """Repeat and fold of a split."""

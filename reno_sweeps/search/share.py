@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from reno_sweeps.records import UserError
 
-WORKERS_PER_GPU = 4  # while models train in a plain loop one process cannot fill a GPU
+WORKERS_PER_GPU = 1  # a cohort is one tensor program, which fills a GPU; a second process would halve its memory
+GPU_COHORT = 32  # configurations at once that cost TPE little (tests/search/test_ahead.py); times folds: 160 models
+COHORT_SECONDS = 2.0  # of a worker's training at least: the 0.1 to 0.4 s between two cohorts are then small
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,9 @@ class Share:
 
 
 def share(device: str, gpus: int | None, resources: Mapping[str, float]) -> Share:
-    """One worker a core, or a few on each GPU; never silently another device than asked for.
+    """One worker a core, or one on each GPU; never silently another device than asked for.
+
+    A GPU is not shared: its one worker trains a whole cohort as one program, as large as the memory allows.
 
     `resources` are the cluster's, in Ray's words; `gpus` limits how many are used (None: all).
     """
@@ -40,3 +44,17 @@ def share(device: str, gpus: int | None, resources: Mapping[str, float]) -> Shar
         return Share("cpu", cores)
     each = min(WORKERS_PER_GPU, cores // used)  # whole workers on each GPU: a share of 2/3 would leave a third idle
     return Share("cuda", used * each, gpu=1 / each)
+
+
+def cohort_size(device: str, *, ahead: int, workers: int, seconds: float | None) -> int:
+    """`--cohort auto`: configurations that train together, so that every worker has some and none takes too long.
+
+    Never more than `ahead` allows each worker. On a GPU as many: what does not fit its memory at once, the trainer
+    trains in turn. On a CPU, where large stacks are no faster, light trainings go together until a cohort is worth
+    its dispatch, and heavy ones alone, so that no worker is busy long after the others. `seconds` is what a trial's
+    folds have taken so far on average, in all; None: nothing has ended, and a cohort is one configuration.
+    """
+    most = max(1, ahead // workers)
+    if device != "cpu":
+        return most
+    return 1 if seconds is None else max(1, min(most, round(COHORT_SECONDS / max(seconds, 1e-3))))

@@ -39,7 +39,9 @@ EPOCHS = 6
 FAILS = 5  # one configuration in so many has a fold that fails
 
 
-def a_plan(folder: Path, *, folds: int = 2, cohort: int = 1, ahead: int = 3, cells: int = 1, **changes: Any) -> Plan:
+def a_plan(
+    folder: Path, *, folds: int = 2, cohort: int | None = 1, ahead: int = 3, cells: int = 1, **changes: Any
+) -> Plan:
     """A sweep of linear heads."""
     budget = Budget(**{"trials": 8, **changes.pop("budget", {})})
     known = {

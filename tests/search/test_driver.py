@@ -15,6 +15,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy.engine import Transaction
 
 from reno_sweeps.records import FoldFailed, FoldFinished, Key, Protocol, seed_from
+from reno_sweeps.search import share
 from reno_sweeps.search.driver import Driver
 from reno_sweeps.search.fold_files import FoldFiles
 from reno_sweeps.search.ledger import Ledger
@@ -112,6 +113,30 @@ def test_order_of_events_workers_cohorts_and_their_deaths_change_nothing(
     assert picture(url, plan) == straight
     assert len(workers.sent) == len(set(workers.sent)) == 16
     assert workers.most <= capacity + 1
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.01, {1}), (1e6, {1, 4})])
+def test_cohorts_of_light_trainings_fill_once_their_pace_is_known_and_change_nothing(
+    seconds, expected, url, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(share, "COHORT_SECONDS", seconds)  # a pretended trial takes two
+    sent: list[int] = []
+
+    class Counting(Pretend):
+        def send(self, models):
+            sent.append(len({model.key.owner for model in models}))
+            super().send(models)
+
+    plan = a_plan(tmp_path, ahead=8, cohort=None, budget={"trials": 40})
+    drive(url, plan, Counting(2, 3))
+    one_by_one = f"sqlite:///{tmp_path}/other.db"
+    drive(one_by_one, a_plan(tmp_path / "other", ahead=8, budget={"trials": 40}), Pretend(1))
+
+    assert set(sent[:3]) == {1}
+    assert set(sent) >= expected
+    assert max(sent) == max(expected)
+    assert sum(sent) / len(sent) > (1 if seconds < 1 else 2) - 1e-9
+    assert picture(url, plan) == picture(one_by_one, plan)
 
 
 @pytest.mark.parametrize("cut", range(0, 30, 3))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from reno_sweeps.records import EpochEnded, FoldFailed, FoldStopped, Key, Model, Split
@@ -60,8 +62,8 @@ def test_a_worker_that_posts_hears_which_models_should_leave_until_they_have_lef
     one, other = Key("trial 0", 0, 0), Key("trial 0", 0, 1)
     mailbox.stop({one, other})
 
-    assert mailbox.post("a", [EpochEnded(one, 1, {})]) == {one, other}
-    assert mailbox.post("a", [FoldStopped(one, epoch=2)]) == {other}
+    assert mailbox.post("a", [EpochEnded(one, 1, {})]) == ({one, other}, [])
+    assert mailbox.post("a", [FoldStopped(one, epoch=2)]) == ({other}, [])
 
 
 def test_what_is_left_of_an_abandoned_cohort_fails_with_the_reason(mailbox):
@@ -136,3 +138,70 @@ def test_an_idle_worker_that_says_nothing_any_more_is_not_waited_for(woken, mail
 
     assert mailbox.next() == "a"
     assert mailbox.wake("two")
+
+
+# --- models that join a cohort in training ---
+
+
+def wide(owner: str) -> list[Model]:
+    """Models of another structure."""
+    return [replace(model, encoders=("a", "b")) for model in models(owner)]
+
+
+@pytest.fixture
+def training(mailbox) -> Mailbox:
+    """Cohort a trains, with room for two; b and c wait."""
+    mailbox.put("a", models("trial 0", folds=3))
+    mailbox.cohort(mailbox.next())
+    mailbox.put("b", models("trial 1"))
+    mailbox.put("c", models("trial 2"))
+    mailbox.post("a", [FoldFailed(Key("trial 0", 0, fold), "why") for fold in (0, 1)])
+    return mailbox
+
+
+def test_as_many_join_as_have_left_and_no_worker_takes_them_besides(training):
+    stops, joined = training.post("a", [], adopts=True)
+
+    assert (stops, joined) == (set(), models("trial 1"))
+    assert training.post("a", [], adopts=True) == (set(), [])
+    assert [training.next(), training.next()] == ["c", None]
+
+
+def test_those_that_joined_are_trained_again_after_their_workers_death_and_fail_with_the_cohort(training):
+    training.post("a", [], adopts=True)
+    left = [model.key for model in training.cohort("a")]
+    training.post("a", [FoldStopped(Key("trial 1", 0, 0), epoch=3)])
+    training.take()
+    training.abandon("a", "no memory")
+
+    assert left == [Key("trial 0", 0, 2), Key("trial 1", 0, 0), Key("trial 1", 0, 1)]
+    assert training.take() == [FoldFailed(key, "no memory") for key in (left[0], left[2])]
+
+
+def test_nobody_joins_where_none_is_asked_for_a_worker_rests_all_is_over_or_the_cohort_has_ended(training):
+    assert training.post("a", []) == (set(), [])
+    training.wake("idle")
+    assert training.post("a", [], adopts=True) == (set(), [])
+    training._resting.clear()
+    training._woken.clear()
+    training.post("a", [FoldStopped(Key("trial 0", 0, 2), epoch=3)])
+    assert training.post("a", [], adopts=True) == (set(), [])
+    training.close()
+    assert training.post("b", [], adopts=True)[1] == []
+
+
+def test_only_models_of_a_structure_that_the_cohort_has_had_join(mailbox):
+    mailbox.put("a", models("trial 0", folds=3))
+    mailbox.cohort(mailbox.next())
+    mailbox.put("b", wide("trial 1"))
+    mailbox.put("c", models("trial 2"))
+    mailbox.post("a", [FoldFailed(Key("trial 0", 0, fold), "why") for fold in (0, 1)])
+
+    assert mailbox.post("a", [], adopts=True)[1] == models("trial 2")
+    assert mailbox.next() == "b"
+
+
+def test_what_a_worker_has_to_say_is_noted(mailbox):
+    mailbox.note("out of memory: 8 models at a time from now on")
+
+    assert mailbox.notes() == ["out of memory: 8 models at a time from now on"]

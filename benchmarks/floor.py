@@ -1,8 +1,8 @@
 """The training floor alone, for machines without Ray, MLflow and Optuna: cohorts against plain torch processes.
 
-python benchmarks/floor.py [--device cpu|cuda] [--cohorts 1,8,64,256] [--concurrent 1,2,4,8,16,32] [--epochs 20]
-                           [--clips 1085] [--folds 5] [--rounds 1] [--trials 1] [--precision float32|tf32|bf16]
-                           [--nested] [--data DIR] [--output results.json]
+python benchmarks/floor.py [--device cpu|cuda] [--cohorts 1,8,64,256] [--concurrent 1,2,4,8,16,32] [--small]
+                           [--epochs 20] [--clips 1085] [--folds 5] [--rounds 1] [--trials 1]
+                           [--precision float32|tf32|bf16] [--nested] [--data DIR] [--output results.json]
 
 Reno on 768 + 960, all folds, all epochs (patience = epochs), `selection: paper`. Ours: `train_cohort` with so many
 configurations times folds, a process a cohort. The peer: so many processes at once, each training `--trials`
@@ -18,12 +18,12 @@ import multiprocessing
 import resource
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import BrokenBarrierError
-from typing import Any
+from typing import Any, TypeVar
 
 import material
 import naive
@@ -35,6 +35,7 @@ from reno_sweeps.records import Corpus, FoldFailed, FoldFinished, Key, Model, Pr
 from reno_sweeps.training.configuration import resolve
 from reno_sweeps.training.trainer import train_cohort
 
+T = TypeVar("T")
 OUTER, INNER, SEARCHED, LEAKY = 5, 4, 8, 12  # folds, inner folds, configurations; trainings of the leaky habit
 _START: Any = None  # the barrier of the peer's processes
 
@@ -197,11 +198,10 @@ def keep_start(barrier: Any) -> None:
     _START = barrier
 
 
-def in_process(work: Any, *given: Any) -> Timed:
+def in_process(work: Callable[..., T], *given: Any) -> T:
     """One call in a new process: its memory is its own."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        found: Timed = pool.submit(work, *given).result()
-    return found
+        return pool.submit(work, *given).result()
 
 
 def at_once(asked: Asked, count: int) -> list[Timed]:
@@ -283,14 +283,26 @@ def numbers(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
 
 
+def settled(options: argparse.Namespace) -> argparse.Namespace:
+    """What was not given, by device and size."""
+    gpu = options.device == "cuda"
+    few = options.small and not gpu
+    options.cohorts = options.cohorts or ([1, 8, 64, 256] if gpu else [1, 2, 4])
+    options.concurrent = options.concurrent or ([1, 2, 4, 8, 16, 32] if gpu else [1, 2, 4])
+    options.epochs = options.epochs or (4 if options.small else 20)
+    options.clips = options.clips or (300 if few else material.CLIPS)
+    return options
+
+
 def main() -> None:
     """Print the figures; write them where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--cohorts", type=numbers, default=[1, 8, 64, 256])
-    parser.add_argument("--concurrent", type=numbers, default=[1, 2, 4, 8, 16, 32], help="processes of the peer")
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--clips", type=int, default=material.CLIPS)
+    parser.add_argument("--cohorts", type=numbers, help="1,8,64,256 on cuda, 1,2,4 on cpu")
+    parser.add_argument("--concurrent", type=numbers, help="the peer's processes: 1,2,4,8,16,32 on cuda, 1,2,4 on cpu")
+    parser.add_argument("--small", action="store_true", help="minutes: few epochs, on cpu few clips")
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--clips", type=int)
     parser.add_argument("--folds", type=int, default=material.FOLDS)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--trials", type=int, default=1, help="configurations of each of the peer's processes")
@@ -298,7 +310,7 @@ def main() -> None:
     parser.add_argument("--nested", action="store_true")
     parser.add_argument("--data", type=Path, help="real embeddings: manifest.csv, embeddings_*.npz")
     parser.add_argument("--output", type=Path)
-    options = parser.parse_args()
+    options = settled(parser.parse_args())
     asked = Asked(**{name: getattr(options, name) for name in Asked.__dataclass_fields__})
     given = asked.material()
     asked = replace(asked, folds=given.n_folds)

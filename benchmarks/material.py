@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CLIPS, WIDTHS, CLASSES, FOLDS = 1085, (768, 960), 6, 5  # VIVAE's clips and classes, hubert-base and audio-mamba-tiny
 REAL = ("gpvad_crnn", "silero_vad_state")
+APART = 0.7  # of the classes, in deviations of each direction: 20 epochs leave something to be won
 HIDDEN = 24  # directions in which an encoder's embeddings vary together
 SEARCH: dict[str, dict[str, Any]] = {  # search_spaces/rd_params.yaml
     "renyi.beta": {"type": "float", "low": 1.05, "high": 10.0, "log": True},
@@ -37,7 +38,7 @@ class Material:
     corpus: Corpus
     vectors: Mapping[str, np.ndarray]
     n_folds: int
-    synthetic: bool
+    said: str  # what it is
 
     @property
     def labels(self) -> np.ndarray:
@@ -57,7 +58,7 @@ class Material:
     def facts(self) -> dict[str, Any]:
         """Said beside every figure."""
         return {
-            "data": "synthetic clusters" if self.synthetic else self.corpus.id,
+            "data": self.said,
             "clips": len(self.corpus.clips),
             "classes": len(self.corpus.classes),
             "widths": [x.shape[1] for x in self.vectors.values()],
@@ -78,18 +79,20 @@ class Material:
         return table, [f"file:{file}" for file in files.values()]
 
 
-def clusters(clips: int = CLIPS, widths: tuple[int, ...] = WIDTHS, n_folds: int = FOLDS, seed: int = 0) -> Material:
+def clusters(
+    clips: int = CLIPS, widths: tuple[int, ...] = WIDTHS, n_folds: int = FOLDS, seed: int = 0, apart: float = APART
+) -> Material:
     """Classes that overlap, in a few directions common to all entries of an embedding, as encoders have them."""
     dice = np.random.default_rng(seed)
     labels = np.arange(clips) % CLASSES
     corpus = Corpus("clusters", Path(), tuple(Clip(f"{n:05d}.flac", "abcdef"[k]) for n, k in enumerate(labels)))
     vectors = {}
     for name, width in zip("ab", widths, strict=True):
-        centres = 0.8 * dice.standard_normal((CLASSES, HIDDEN))
+        centres = apart * dice.standard_normal((CLASSES, HIDDEN))
         hidden = centres[labels] + dice.standard_normal((clips, HIDDEN))
         mixing = dice.standard_normal((HIDDEN, width)) / HIDDEN**0.5
         vectors[name] = (hidden @ mixing + dice.standard_normal((clips, width))).astype(np.float32)
-    return Material(corpus, vectors, n_folds, synthetic=True)
+    return Material(corpus, vectors, n_folds, said=f"clusters {apart:g} apart")
 
 
 def real(folder: Path, encoders: tuple[str, ...] = REAL) -> Material:
@@ -100,12 +103,12 @@ def real(folder: Path, encoders: tuple[str, ...] = REAL) -> Material:
             row = {path: number for number, path in enumerate(found["ids"])}
             vectors[name] = found["X"][[row[clip.path] for clip in corpus.clips]].astype(np.float32)
     own = {clip.fold for clip in corpus.clips}
-    return Material(corpus, vectors, FOLDS if None in own else len(own), synthetic=False)
+    return Material(corpus, vectors, FOLDS if None in own else len(own), said=f"{corpus.id}: {', '.join(encoders)}")
 
 
-def chosen(data: Path | None, clips: int, n_folds: int) -> Material:
-    """What --data, --clips and --folds ask for."""
-    return clusters(clips, n_folds=n_folds) if data is None else real(data)
+def chosen(data: Path | None, clips: int, n_folds: int, apart: float = APART) -> Material:
+    """What --data, --clips, --folds and --apart ask for."""
+    return clusters(clips, n_folds=n_folds, apart=apart) if data is None else real(data)
 
 
 def space(trials: int, **changed: Any) -> dict[str, Any]:

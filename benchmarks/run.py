@@ -1,6 +1,6 @@
 """All benchmarks in turn, each in a process of its own, small; every ratio is between two things in one run.
 
-python benchmarks/run.py [heads audio_mamba attention extraction] [--output results.json]
+python benchmarks/run.py [heads bound floor sweeps study audio_mamba attention extraction] [--output results.json]
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from machine import show
 HERE = Path(__file__).parent
 SMALL = {
     "heads": ["--rounds", "5"],
+    "bound": ["--steps", "12", "--rounds", "3"],
+    "floor": ["--small"],
+    "sweeps": [],
+    "study": ["--trials", "100", "--quiet"],
     "audio_mamba": ["--rounds", "5"],
     "attention": ["--clips", "16", "--rounds", "3"],
     "extraction": ["--clips", "96", "--rounds", "3"],

@@ -1,8 +1,8 @@
 """Whole sweeps, the naive peer and ours in one run on one machine: trials an hour, time to a score, overhead, memory.
 
 python benchmarks/sweeps.py [throughput] [race] [--full] [--trials 4] [--epochs 3] [--clips 400] [--rounds 1]
-                            [--race-trials 6] [--seeds 1] [--more 4] [--folds 5] [--cohort auto|K] [--workers N]
-                            [--data DIR] [--device cpu|cuda] [--output results.json]
+                            [--race-trials 6] [--seeds 1] [--more 4] [--apart 1.5] [--folds 5]
+                            [--cohort auto|K] [--workers N] [--data DIR] [--device cpu|cuda] [--output results.json]
 
 Both sides: the same embeddings, folds, epochs and protocol (`selection: paper`: four folds train, the fifth stops and
 selects), each a process of its own, timed from its start to its exit, all start-up and tracking included.
@@ -36,8 +36,24 @@ import psutil
 from machine import machine, show
 
 HERE = Path(__file__).parent
-SMALL = {"trials": 4, "epochs": 3, "clips": 400, "rounds": 1, "race_trials": 6, "seeds": 1}
-FULL = {"trials": 8, "epochs": 20, "clips": material.CLIPS, "rounds": 3, "race_trials": 12, "seeds": 5}
+SMALL: dict[str, float] = {
+    "trials": 4,
+    "epochs": 3,
+    "clips": 400,
+    "rounds": 1,
+    "race_trials": 6,
+    "seeds": 1,
+    "apart": 1.5,
+}
+FULL: dict[str, float] = {
+    "trials": 8,
+    "epochs": 20,
+    "clips": material.CLIPS,
+    "rounds": 3,
+    "race_trials": 12,
+    "seeds": 5,
+    "apart": material.APART,
+}
 PATIENCE = 10  # epochs, of the race; the paper's sizes
 SIDES = ("peer", "ours")
 
@@ -266,8 +282,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", help="throughput, race; both unless named")
     parser.add_argument("--full", action="store_true", help="the published size")
-    for name in SMALL:
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int)
+    for name, value in SMALL.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value))
     parser.add_argument("--more", type=int, default=4, help="ours may try so many times the peer's trials in the race")
     parser.add_argument("--folds", type=int, default=material.FOLDS)
     parser.add_argument("--cohort", default="auto")
@@ -288,7 +304,7 @@ def main() -> None:
     """Print the figures; write them where asked."""
     options = arguments()
     sizes = Sizes(**{name: getattr(options, name) for name in Sizes.__dataclass_fields__})
-    given = material.chosen(options.data, sizes.clips, options.folds)
+    given = material.chosen(options.data, sizes.clips, options.folds, options.apart)
     before = machine()
     parts = {"throughput": throughput, "race": race}
     with tempfile.TemporaryDirectory() as folder:

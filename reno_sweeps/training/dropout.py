@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -34,6 +33,8 @@ class Masks:
         self._sites = torch.arange(SITES, dtype=torch.int32, device=device)[:, None] * _PLACE
         self._keys = self._seeds[:, None]
         self._site = 0
+        self._counted: dict[int, Tensor] = {}
+        self._bounded: dict[tuple[tuple[float, ...], torch.dtype], tuple[Tensor, Tensor]] = {}
 
     def begin(self, steps: Tensor) -> None:
         """A new step: `steps` [models], how many each model has made."""
@@ -49,14 +50,33 @@ class Masks:
         if not any(rates):
             return x
         first, second = self._keys[:, place, :, None]
-        floor, scale = _bounds(rates, x.device, x.dtype)
-        kept = _hashed(x[0].numel(), first, second) >= floor
+        floor, scale = self._bounds(rates, x.dtype)
+        kept = _hashed(self._numbers(x[0].numel()), first, second) >= floor
         return x * kept.to(x.dtype).mul_(scale).view(x.shape)
 
+    # kept for as long as the masks are: a captured step reads them where they lie
 
-def _hashed(count: int, first: Tensor, second: Tensor) -> Tensor:
-    """A hash of every entry's number under two keys [models, 1]: [models, count], its high bits well mixed."""
-    x = _numbers(count, first.device) ^ first
+    def _numbers(self, count: int) -> Tensor:
+        if count not in self._counted:
+            self._counted[count] = torch.arange(count, dtype=torch.int32, device=self._seeds.device)
+        return self._counted[count]
+
+    def _bounds(self, rates: tuple[float, ...], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The least hash that is kept, and what is kept is multiplied by, [models, 1] each."""
+        if (rates, dtype) not in self._bounded:
+            floors = [[min(round(rate * 2**32), 2**32 - 1) - 2**31] for rate in rates]
+            scales = [[1 / (1 - rate)] for rate in rates]
+            where = self._seeds.device
+            self._bounded[rates, dtype] = (
+                torch.tensor(floors, dtype=torch.int32, device=where),
+                torch.tensor(scales, dtype=dtype, device=where),
+            )
+        return self._bounded[rates, dtype]
+
+
+def _hashed(numbers: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """A hash of every entry's number [count] under two keys [models, 1]: [models, count], its high bits well mixed."""
+    x = numbers ^ first
     x ^= (x >> 16).bitwise_and_(0xFFFF)
     x *= _FIRST
     x ^= second
@@ -75,16 +95,3 @@ def _mixed(x: Tensor) -> Tensor:
 def _signed(word: int) -> int:
     """The low 32 bits as a signed number."""
     return (word + 2**31) % 2**32 - 2**31
-
-
-@lru_cache(maxsize=16)
-def _numbers(count: int, device: torch.device) -> Tensor:
-    return torch.arange(count, dtype=torch.int32, device=device)
-
-
-@lru_cache(maxsize=64)
-def _bounds(rates: tuple[float, ...], device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """The least hash that is kept, and what is kept is multiplied by, [models, 1] each."""
-    floors = [[min(round(rate * 2**32), 2**32 - 1) - 2**31] for rate in rates]
-    scales = [[1 / (1 - rate)] for rate in rates]
-    return torch.tensor(floors, dtype=torch.int32, device=device), torch.tensor(scales, dtype=dtype, device=device)

@@ -85,20 +85,17 @@ class AdamW:
 
     @torch.no_grad()
     def _together(self, gradients: Sequence[Tensor], rates: Tensor, active: Tensor | None) -> None:
-        block, moments = self._weights.block, self._moments
+        block, moments, kind = self._weights.block, self._moments, self._weights.block.dtype
         gradient = torch.cat([g.flatten(1) for g in gradients], 1)
-        before = None if active is None else (block.clone(), moments.first.clone(), moments.second.clone())
-        moments.steps += 1 if active is None else active
-        steps = moments.steps.double().clamp(min=1)
-        rate, root = rates / (1 - BETAS[0] ** steps), (1 - BETAS[1] ** steps).sqrt()
-        block[:, : self._weights.decaying] *= (1 - rates * self._decays)[:, None].to(block.dtype)
-        moments.first.lerp_(gradient, 1 - BETAS[0])
-        moments.second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
-        below = moments.second.sqrt().div_(root[:, None].to(block.dtype)).add_(EPSILON)
-        block -= torch.div(moments.first, below, out=below).mul_(rate[:, None].to(block.dtype))
-        if active is not None and before is not None:
-            for now, was in zip((block, moments.first, moments.second), before, strict=True):
-                torch.where(active[:, None], now, was, out=now)
+        there = torch.ones_like(moments.steps) if active is None else active.to(moments.steps.dtype)
+        moments.steps += there
+        steps, share = moments.steps.double().clamp(min=1), there.to(kind)[:, None]
+        rate, root = there * rates / (1 - BETAS[0] ** steps), (1 - BETAS[1] ** steps).sqrt()
+        block[:, : self._weights.decaying] *= (1 - there * rates * self._decays)[:, None].to(kind)
+        moments.first.lerp_(gradient, (1 - BETAS[0]) * share)
+        moments.second.lerp_(gradient.square_(), (1 - BETAS[1]) * share)
+        below = moments.second.sqrt().div_(root[:, None].to(kind)).add_(EPSILON)
+        block -= torch.div(moments.first, below, out=below).mul_(rate[:, None].to(kind))
 
 
 def _wide(values: Tensor, like: Tensor) -> Tensor:

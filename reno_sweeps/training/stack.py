@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from reno_sweeps import catalogue, space
 from reno_sweeps.records import FoldResult, Model, seed_from
-from reno_sweeps.training import judge, optimizer, predict, scores
+from reno_sweeps.training import judge, optimizer, predict, replay, scores
 from reno_sweeps.training.cohort import Structure, structure
 from reno_sweeps.training.data import Data, Scale, Tensors, together
 from reno_sweeps.training.dropout import Masks
@@ -94,6 +94,7 @@ class Stack:
         self._embeddings = [self._tensors.embeddings[encoder] for encoder in models[0].encoders]
         self._scales = [together([m.scales[i] for m in self.members]) for i in range(len(self._embeddings))]
         self._validation, self._present = self._padded([m.split.validation for m in models])
+        self._replay: replay.Replay | None = None  # of these models, in this memory
 
     def _balance(self) -> Tensor | None:
         """Weight of each class [models, classes]; None: all alike."""
@@ -103,9 +104,9 @@ class Stack:
         labels = [self._tensors.labels[own] for own in rows]
         return torch.stack([balanced(own, self._classes) for own in labels]).to(self._dtype)
 
-    def _padded(self, parts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    def _padded(self, parts: Sequence[Sequence[int]], multiple: int = 1) -> tuple[Tensor, Tensor]:
         """Row numbers of each model [models, most], and which of them are its own; the others repeat its last."""
-        most = max(map(len, parts))
+        most = -(-max(map(len, parts)) // multiple) * multiple
         rows = [(*part, *[part[-1] if part else 0] * (most - len(part))) for part in parts]
         present = [[i < len(part) for i in range(most)] for part in parts]
         shape = (len(parts), most)
@@ -182,27 +183,33 @@ class Stack:
 
     def _train(self) -> dict[str, list[float]]:
         """One pass over each model's training clips; the mean over its clips of every part of the objective."""
-        rows, present = self._padded([self._shuffled(member) for member in self.members])
+        size, captured = self._settings.training_batch_size, replay.possible(self._device)
+        parts = [self._shuffled(member) for member in self.members]
+        rows, present = self._padded(parts, multiple=size if captured else 1)
         rates = [
-            optimizer.warmed(s.training_lr, m.epoch + 1, s.training_warmup_epochs)
-            for m, s in ((m, m.settings) for m in self.members)
+            optimizer.warmed(m.settings.training_lr, m.epoch + 1, m.settings.training_warmup_epochs)
+            for m in self.members
         ]
         lr = torch.tensor(rates, dtype=torch.float64, device=self._device)
-        size, even = self._settings.training_batch_size, self._even(rows.shape[1])
+        step = self._captured(rows[:, :size], present[:, :size], lr) if captured else self._step
         sums: dict[str, Tensor] = {}
         for start in range(0, rows.shape[1], size):
-            there = None if even or start + size <= self._fewest else present[:, start : start + size]
-            counts = present[:, start : start + size].sum(1).double()
-            for name, value in self._step(rows[:, start : start + size], there, lr).items():
+            there = present[:, start : start + size]
+            counts = there.sum(1)
+            full = not captured and min(start + size, rows.shape[1]) <= min(map(len, parts))
+            for name, value in step(rows[:, start : start + size], None if full else there, lr).items():
                 sums[name] = sums.get(name, 0) + torch.where(counts > 0, value.double() * counts, 0)
-        clips = [len(member.model.split.train) for member in self.members]
         table = torch.stack(list(sums.values())).cpu().tolist()  # the one wait for the device in an epoch of training
+        clips = list(map(len, parts))
         return {name: [v / n for v, n in zip(row, clips, strict=True)] for name, row in zip(sums, table, strict=True)}
 
-    def _even(self, most: int) -> bool:
-        """Whether all models have equally many clips to train on."""
-        self._fewest = min(len(member.model.split.train) for member in self.members)
-        return self._fewest == most
+    def _captured(self, rows: Tensor, present: Tensor, rates: Tensor) -> Callable[..., dict[str, Tensor]]:
+        """The step as a captured program, for as long as the same models train."""
+        if self._replay is None:
+            before = self._state()
+            self._replay = replay.Replay(self._step, rows, present, rates)
+            self._restore(before)
+        return self._replay
 
     def _shuffled(self, member: Member) -> list[int]:
         train = member.model.split.train

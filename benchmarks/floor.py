@@ -82,7 +82,11 @@ def timed(began: float, scores: Sequence[float], device: str) -> Timed:
 
 def configured(given: material.Material, splits: Sequence[Split], asked: Asked, count: int) -> list[Model]:
     """So many configurations on every split, all trained to the end."""
-    fixed = {"training.epochs": asked.epochs, "training.patience": asked.epochs, "training.precision": asked.precision}
+    fixed: dict[str, Any] = {
+        "training.epochs": asked.epochs,
+        "training.patience": asked.epochs,
+        "training.precision": asked.precision,
+    }
     return [
         Model(Key(f"trial {n}", 0, fold), "reno", tuple(given.vectors), resolve("reno", values, fixed), fold, split)
         for n, values in enumerate(material.configurations(count))

@@ -85,7 +85,11 @@ def ours(asked: floor.Asked, seed: int, count: int) -> Heard:
     """One cohort of so many configurations, racing."""
     given = asked.material()
     data, splits = given.data(), given.splits()
-    fixed = {"training.epochs": asked.epochs, "training.patience": PATIENCE, "training.precision": asked.precision}
+    fixed: dict[str, Any] = {
+        "training.epochs": asked.epochs,
+        "training.patience": PATIENCE,
+        "training.precision": asked.precision,
+    }
     models = [
         Model(Key(f"trial {n}", 0, fold), "reno", tuple(given.vectors), resolve("reno", values, fixed), fold, split)
         for n, values in enumerate(material.configurations(count, seed))

@@ -35,7 +35,8 @@ class Encoder(nn.Module):
         """[batch, D] → [batch, width]."""
         tokens = self.trunk(x.unsqueeze(1)).transpose(1, 2)
         tokens = self.norm(tokens + self.attend(tokens, tokens, tokens, need_weights=False)[0])
-        return self.project(tokens.flatten(1))
+        aligned: Tensor = self.project(tokens.flatten(1))
+        return aligned
 
 
 class Reno(nn.Module):
@@ -67,7 +68,8 @@ def divergence(za: Tensor, zb: Tensor, beta: float, delta: float) -> Tensor:
     """The paper's equation (2) on smoothed softmax inputs, less its constant; in logarithms: β = 10 overflows else."""
     total = 1 + za.shape[-1] * delta
     p, q = ((z.float().softmax(-1) + delta).div(total).log() for z in (za, zb))
-    return torch.logsumexp(beta * p + (1 - beta) * q, -1).div(beta - 1).mean()
+    each: Tensor = torch.logsumexp(beta * p + (1 - beta) * q, -1) / (beta - 1)
+    return each.mean()
 
 
 def objective(model: Reno, x: Tensor, y: Tensor, labels: Tensor, config: Mapping[str, Any]) -> Tensor:
@@ -135,12 +137,12 @@ def fit(
     `told` hears every epoch's metrics; what it costs is not counted as training.
     """
     torch.manual_seed(seed)
-    began = time.perf_counter()
     learn, judge = (torch.tensor(rows, device=task.x.device) for rows in (train, validation))
     x, y = (standardised(vectors, learn) for vectors in (task.x, task.y))
     model = Reno(task.classes, heads=config["attention.heads"]).to(x.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config["training.lr"], weight_decay=0.0)
     lowest, best, found = float("inf"), copy.deepcopy(model.state_dict()), Fitted(clips=len(train))
+    began = time.perf_counter()  # now: a process's first optimizer imports torch's compiler, for seconds
     for epoch in range(1, task.epochs + 1):
         with precision(task.precision):
             loss = one_epoch(model, optimizer, (x, y, task.labels), learn, config)

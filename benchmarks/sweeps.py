@@ -181,7 +181,8 @@ def sorted_search() -> list[tuple[str, dict[str, Any]]]:
 
 def throughput(bench: Bench) -> dict[str, Any]:
     """The same configurations to the end on both sides, round by round, whoever begins changes."""
-    sizes, found = bench.sizes, {side: [] for side in SIDES}
+    sizes = bench.sizes
+    found: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES}
     for number in range(sizes.rounds):
         job = bench.job(sizes.trials, patience=sizes.epochs, seed=number, sampler="random")
         job["configurations"] = proposals(sizes.trials, number)
@@ -238,7 +239,7 @@ def race(bench: Bench) -> dict[str, Any]:
 def race_once(bench: Bench, seed: int) -> dict[str, Any]:
     """One seed: the peer's search to its end, then ours until it is as good."""
     sizes = bench.sizes
-    asked = {"patience": min(PATIENCE, sizes.epochs), "seed": seed, "sampler": "tpe"}
+    asked: dict[str, Any] = {"patience": min(PATIENCE, sizes.epochs), "seed": seed, "sampler": "tpe"}
     peer = run_side("peer", bench.job(sizes.race_trials, **asked))
     job = bench.job(sizes.race_trials * sizes.more, **asked, pruner="median")
     ours = run_side("ours", {**job, "time": f"{math.ceil(peer['wall_seconds'])}s"})

@@ -36,7 +36,7 @@ class Group:
     @property
     def caption(self) -> str:
         """Machine, versions and sizes in a line."""
-        machine, sizes = self.found["machine"], self.found["sizes"]
+        machine, sizes = self.found["machine"], sizes_of(self.found)
         device = machine["gpu"] if sizes.get("device") == "cuda" else f"{machine['cpu']}, {machine['cores']} cores"
         versions = ", ".join(f"{name} {machine[name]}" for name in SAID if name in machine)
         asked = ", ".join(f"{name.replace('_', ' ')} {_plain(value)}" for name, value in sizes.items())
@@ -59,17 +59,26 @@ def results(folder: Path) -> list[tuple[str, Found]]:
     found: list[tuple[str, Found]] = []
     for file in sorted(folder.glob("*.json")):
         whole = json.loads(file.read_text())
-        found += [(whole["benchmark"], whole)] if "benchmark" in whole else list(whole.items())
+        own = "study" if "study_and_tracking" in whole.get("seconds", ()) else file.stem
+        found += [(whole.get("benchmark", own), whole)] if "machine" in whole else list(whole.items())
     return found
 
 
-def groups(name: str, found: Iterable[tuple[str, Found]], part: str | None = None) -> list[Group]:
-    """The measurements of one benchmark; `part`: only those that hold it."""
+def sizes_of(one: Found) -> Mapping[str, Any]:
+    """What was asked of a measurement; empty where it does not say."""
+    if "asked" in one:
+        return {"trials": one["trials"]["asked"], **one["asked"]}
+    sizes: Mapping[str, Any] = one.get("sizes", {})
+    return sizes
+
+
+def groups(name: str, found: Iterable[tuple[str, Found]], part: str) -> list[Group]:
+    """The measurements of one benchmark that hold this part."""
     alike: dict[str, list[Found]] = {}
     for own, one in found:
-        if own == name and "sizes" in one and (part is None or part in one):
+        if own == name and part in one:
             same = {key: value for key, value in one["machine"].items() if key != "load"}
-            alike.setdefault(json.dumps([same, one["sizes"]], sort_keys=True), []).append(one)
+            alike.setdefault(json.dumps([same, sizes_of(one)], sort_keys=True), []).append(one)
     return [Group(median(runs), len(runs)) for runs in alike.values()]
 
 
@@ -187,13 +196,27 @@ def bound(found: Found) -> str:
     return f"{table(head, rows)}\n\n{said}"
 
 
-TABLES: dict[str, tuple[str, str | None, Callable[[Found], str]]] = {  # marker → benchmark, its part, renderer
+def study(found: Found) -> str:
+    """Where the wall time of a search of many small trials goes."""
+    names = {
+        "study_and_tracking": "search and tracking, waited for", "training": "training, a worker",
+        "waiting_for_trainings": "the driver waiting for trainings", "rest": "starting, ending, report",
+        "wall": "wall",
+    }  # fmt: skip
+    seconds = found["seconds"]
+    rows = [(said, f"{seconds[name]:.1f}", f"{seconds[name] / seconds['wall']:.1%}") for name, said in names.items()]
+    rate = f"{found['ms_a_trial']:.1f} ms a trial, {found['trials_per_hour']:.0f} trials an hour"
+    return f"{table(('', 'seconds', 'of the wall'), rows)}\n\n{rate}"
+
+
+TABLES: dict[str, tuple[str, str, Callable[[Found], str]]] = {  # marker → benchmark, its part, renderer
     "throughput": ("sweeps", "throughput", throughput),
     "race": ("sweeps", "race", race),
     "floor": ("floor", "ours", floor),
     "nested": ("floor", "nested", nested),
     "floor-race": ("floor_race", "race", floor_race),
     "bound": ("bound", "ours", bound),
+    "study": ("study", "seconds", study),
 }
 
 
@@ -204,7 +227,7 @@ def block(marker: str, found: Sequence[tuple[str, Found]]) -> str:
     """What belongs between a marker and its end; `floor cuda` holds only results of that device."""
     kind, _, device = marker.partition(" ")
     name, part, render = TABLES[kind]
-    measured = [g for g in groups(name, found, part) if device in {"", g.found["sizes"].get("device", "cpu")}]
+    measured = [g for g in groups(name, found, part) if device in {"", sizes_of(g.found).get("device", "cpu")}]
     if not measured:
         return OPEN
     return "\n\n".join(f"{render(group.found)}\n\n{group.caption}" for group in measured)

@@ -37,6 +37,23 @@ def test_what_run_py_wrote_is_read_as_well(tmp_path: Path) -> None:
     assert "**3.00×**" in tables.block("throughput", tables.results(tmp_path))
 
 
+def test_a_search_of_many_trials_is_split(tmp_path: Path) -> None:
+    seconds = {
+        "wall": 200.0,
+        "training": 150.0,
+        "waiting_for_trainings": 160.0,
+        "study_and_tracking": 8.0,
+        "rest": 32.0,
+    }
+    found = {"machine": measured(1.0)["machine"], "asked": {"epochs": 4}, "trials": {"asked": 1000}, "seconds": seconds}
+    (tmp_path / "a.json").write_text(json.dumps({**found, "ms_a_trial": 8.0, "trials_per_hour": 18000}))
+
+    text = tables.block("study", tables.results(tmp_path))
+
+    assert "| search and tracking, waited for | 8.0 | 4.0% |" in text
+    assert "trials 1000, epochs 4" in text
+
+
 def test_what_was_not_measured_is_said_to_be_open() -> None:
     made = tables.rendered("a\n<!-- table: floor cuda -->\nold\n<!-- end -->\nb", [])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from reno_sweeps.app import opening, parent
+from reno_sweeps.app import devices, opening, parent
 from reno_sweeps.app.stored import Stored
 from reno_sweeps.records import FoldFailed, FoldFinished, Key, Model, Split, Trial, UserError, seed_from
 from reno_sweeps.reports import summary
@@ -49,11 +49,9 @@ def fit(found: Stored, best: Trial, opened: opening.Opened, device: str) -> Fitt
         cell.encoders,
         opened.settings.cache,
         weights=opening.weights_of(found.sweep.weights, cell.encoders),
-        device=device,
         skip_broken=opened.settings.skip_broken,
         download=opened.settings.download,
-        workers=opened.settings.workers,
-        ray_address=opened.settings.ray_address,
+        **devices.for_extraction(opened.settings),
     )
     classes = extraction.corpus.classes
     labels = np.array([classes.index(clip.label) for clip in extraction.corpus.clips], dtype=np.int64)

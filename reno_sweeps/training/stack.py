@@ -6,7 +6,6 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -15,34 +14,13 @@ from reno_sweeps import catalogue, space
 from reno_sweeps.records import FoldResult, Model, seed_from
 from reno_sweeps.training import judge, optimizer, predict, replay, scores
 from reno_sweeps.training.cohort import Structure, structure
-from reno_sweeps.training.data import Data, Scale, Tensors, together
+from reno_sweeps.training.data import Data, Tensors, together
 from reno_sweeps.training.dropout import Masks
-from reno_sweeps.training.early_stop import EarlyStop
+from reno_sweeps.training.member import Member, generator, padded
 from reno_sweeps.training.objective import Objective, balanced
 from reno_sweeps.training.params import Params
 from reno_sweeps.training.precision import arithmetic, widened
 from reno_sweeps.training.weights import Weights
-
-
-@dataclass(slots=True)
-class Member:
-    """What one model of a stack has of its own, beside its row in every tensor."""
-
-    model: Model
-    settings: Params
-    order: torch.Generator  # of its clips
-    scales: list[Scale | None]
-    stop: EarlyStop
-    epoch: int = 0
-    seconds: float = 0.0
-    curves: dict[str, list[float]] = field(default_factory=dict)
-
-    @property
-    def done(self) -> bool:
-        """Whether the last epoch is trained."""
-        if self.model.epochs is not None:
-            return self.epoch >= self.model.epochs
-        return self.stop.waited or self.epoch >= self.settings.training_epochs
 
 
 class Stack:
@@ -59,23 +37,15 @@ class Stack:
         self._dims, self._classes = data.dims(first.encoders), len(data.classes)
         self._settings = space.build(Params, first.values)  # of which the whole numbers and names are everybody's
         self._dtype = torch.float64 if self._settings.training_precision == "float64" else torch.float32
-        self.members = [self._member(model) for model in models]
+        self.members = [Member.of(model, tensors) for model in models]
         weights = Weights.stacked([self._drawn(model) for model in models], device)
         self._take(weights, optimizer.Moments.of(weights), weights.block.clone())
 
     # --- setting up -------------------------------------------------------------------------------------------
 
-    def _member(self, model: Model) -> Member:
-        if model.epochs is None and not model.split.validation:
-            raise ValueError(f"{model.key} has no validation clips to stop on and no number of epochs")
-        settings = space.build(Params, model.values)
-        plain = settings.training_standardize == "none"
-        scales = [None if plain else self._tensors.scale(e, model.split.train) for e in model.encoders]
-        return Member(model, settings, _generator(model, "order"), scales, EarlyStop(settings.training_patience))
-
     def _drawn(self, model: Model) -> Mapping[str, Tensor]:
         drawn: Mapping[str, Tensor] = self._head.init(
-            self._params, self._dims, self._classes, _generator(model, "init"), self._dtype
+            self._params, self._dims, self._classes, generator(model, "init"), self._dtype
         )
         return drawn
 
@@ -93,7 +63,7 @@ class Stack:
         self._objective = Objective(self._head.LOSSES, [m.values for m in models], self._balance(), self._device)
         self._embeddings = [self._tensors.embeddings[encoder] for encoder in models[0].encoders]
         self._scales = [together([m.scales[i] for m in self.members]) for i in range(len(self._embeddings))]
-        self._validation, self._present = self._padded([m.split.validation for m in models])
+        self._validation, self._present = padded([m.split.validation for m in models], self._device)
         self._replay: replay.Replay | None = None  # of these models, in this memory
 
     def _balance(self) -> Tensor | None:
@@ -103,17 +73,6 @@ class Stack:
         rows = [torch.tensor(member.model.split.train, device=self._device) for member in self.members]
         labels = [self._tensors.labels[own] for own in rows]
         return torch.stack([balanced(own, self._classes) for own in labels]).to(self._dtype)
-
-    def _padded(self, parts: Sequence[Sequence[int]], multiple: int = 1) -> tuple[Tensor, Tensor]:
-        """Row numbers of each model [models, most], and which of them are its own; the others repeat its last."""
-        most = -(-max(map(len, parts)) // multiple) * multiple
-        rows = [(*part, *[part[-1] if part else 0] * (most - len(part))) for part in parts]
-        present = [[i < len(part) for i in range(most)] for part in parts]
-        shape = (len(parts), most)
-        return (
-            torch.tensor(rows, dtype=torch.int64, device=self._device).view(shape),
-            torch.tensor(present, dtype=torch.bool, device=self._device).view(shape),
-        )
 
     # --- who is in it -----------------------------------------------------------------------------------------
 
@@ -184,12 +143,9 @@ class Stack:
     def _train(self) -> dict[str, list[float]]:
         """One pass over each model's training clips; the mean over its clips of every part of the objective."""
         size, captured = self._settings.training_batch_size, replay.possible(self._device)
-        parts = [self._shuffled(member) for member in self.members]
-        rows, present = self._padded(parts, multiple=size if captured else 1)
-        rates = [
-            optimizer.warmed(m.settings.training_lr, m.epoch + 1, m.settings.training_warmup_epochs)
-            for m in self.members
-        ]
+        parts = [member.shuffled() for member in self.members]
+        rows, present = padded(parts, self._device, multiple=size if captured else 1)
+        rates = [member.rate for member in self.members]
         lr = torch.tensor(rates, dtype=torch.float64, device=self._device)
         step = self._captured(rows[:, :size], present[:, :size], lr) if captured else self._step
         sums: dict[str, Tensor] = {}
@@ -210,10 +166,6 @@ class Stack:
             self._replay = replay.Replay(self._step, rows, present, rates)
             self._restore(before)
         return self._replay
-
-    def _shuffled(self, member: Member) -> list[int]:
-        train = member.model.split.train
-        return [train[i] for i in torch.randperm(len(train), generator=member.order).tolist()]
 
     def _step(self, rows: Tensor, present: Tensor | None, rates: Tensor) -> dict[str, Tensor]:
         """One batch forward, back, and a step of the optimizer: rows [models, batch], present as in the objective."""
@@ -241,7 +193,7 @@ class Stack:
     def probe(self) -> Tensor:
         """The loss of the first training clips of each model, for its memory alone."""
         size = self._settings.training_batch_size
-        rows, present = self._padded([member.model.split.train[:size] for member in self.members])
+        rows, present = padded([member.model.split.train[:size] for member in self.members], self._device)
         self._drop.begin(self._moments.steps)
         return self._loss(rows, present)["loss"].sum()
 
@@ -287,24 +239,15 @@ class Stack:
         member.epoch += 1
         member.seconds += seconds
         if fault := faults[place]:
-            return self._diverged(member, fault)
+            return member.diverged(fault)
         metrics = {name: values[place] for name, values in found.items()}
         if validated is not None and member.model.split.validation:
             if not validated[1][place]:
-                return self._diverged(member, judge.ANSWERS.format(part="validation"))
+                return member.diverged(judge.ANSWERS.format(part="validation"))
             metrics |= {f"val_{n}": v for n, v in zip(scores.NAMES, validated[0][place], strict=True)}
-        for name, value in metrics.items():
-            member.curves.setdefault(name, []).append(value)
-        if member.model.epochs is None and member.stop.observe(member.epoch, metrics["val_cross_entropy"]):
+        if member.note(metrics):
             self._kept[place] = self._weights.block[place]
         return metrics
-
-    @staticmethod
-    def _diverged(member: Member, what: str) -> str:
-        return (
-            f"epoch {member.epoch}: {what} at training.lr {member.settings.training_lr:g}; "
-            "a lower training.lr or a training.grad_clip may help; check that the embeddings are finite"
-        )
 
     def result(self, place: int) -> FoldResult | str:
         """What a model's fold leaves: its kept weights, judged alone as they will be when they are served."""
@@ -325,8 +268,4 @@ class Stack:
             seconds=member.seconds,
         )
         found = judge.result(trained, self._tensors)
-        return found if isinstance(found, FoldResult) else self._diverged(member, found)
-
-
-def _generator(model: Model, purpose: str) -> torch.Generator:
-    return torch.Generator().manual_seed(seed_from(model.seed, purpose))
+        return found if isinstance(found, FoldResult) else member.diverged(found)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reno_sweeps.records import UserError
 
 WORKERS_PER_GPU = 1  # a cohort is one tensor program, which fills a GPU; a second process would halve its memory
-GPU_COHORT = 32  # configurations at once that cost TPE little (tests/search/test_ahead.py); times folds: 160 models
+GPU_COHORT = 16  # configurations at once that cost TPE little (tests/search/test_ahead.py); by five folds: 80 models
 COHORT_SECONDS = 2.0  # of a worker's training at least: the 0.1 to 0.4 s between two cohorts are then small
 
 

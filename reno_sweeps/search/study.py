@@ -185,11 +185,17 @@ def make_sampler(budget: Budget, index: int, *, conditional: bool) -> optuna.sam
 
 
 def make_pruner(name: str, epochs: int) -> optuna.pruners.BasePruner:
-    """Optuna's pruner of that name, for trainings of at most so many epochs."""
+    """Optuna's pruner of that name, for trainings of at most so many epochs.
+
+    When they begin to judge is set by simulation (tests/search/test_racing.py): curves cross early on. Judging after a
+    quarter of the epochs instead of a third, median drops the eventual winner in 15 % of sweeps instead of 10 %;
+    hyperband from the first epoch on instead of a sixth in 42 % instead of 20 %.
+    """
     if name == "median":
-        return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=max(1, epochs // 4))
+        return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=max(1, epochs // 3))
     if name == "hyperband":
-        return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
+        least = max(1, epochs // 6)
+        return optuna.pruners.HyperbandPruner(min_resource=least, max_resource=epochs, reduction_factor=3)
     if name == "wilcoxon":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

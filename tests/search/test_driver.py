@@ -381,6 +381,28 @@ def test_pruned_trials_are_told_with_the_curve_up_to_the_verdict(pruner, url, tm
         assert driver.best().number == drive(other, everything, Pretend(2))[2].best().number
 
 
+@pytest.mark.parametrize("pruner", ["median", "hyperband", "wilcoxon"])
+def test_no_verdict_depends_on_a_test_part(pruner, url, tmp_path):
+    class Otherwise(Pretend):
+        def take(self, wait):
+            news = super().take(wait)
+            ends = {i: e.result for i, e in enumerate(news) if isinstance(e, FoldFinished)}
+            for i, result in ends.items():
+                wrong = {name: 1 - value for name, value in result.test.items()}
+                curves = {**result.curves, "test_macro_f1": (1.0, 0.0)}
+                news[i] = replace(news[i], result=replace(result, test=wrong, curves=curves))
+            return news
+
+    plan = a_plan(tmp_path, folds=5, budget={"pruner": pruner, "trials": 16})
+    other = f"sqlite:///{tmp_path}/other.db"
+    drive(url, plan, Pretend(2, 1))
+    drive(other, plan, Otherwise(2, 1))
+    verdicts = [[(t.proposal, t.state, t.objective, t.reason) for t in opened(u, plan).trials] for u in (url, other)]
+
+    assert verdicts[0] == verdicts[1]
+    assert "pruned" in {state for _, state, *_ in verdicts[0]}
+
+
 def test_a_resume_replays_what_the_pruner_knew(url, tmp_path):
     plan = a_plan(tmp_path, budget={"pruner": "hyperband", "trials": 24, "sampler": "random"})
     rounds = 0

@@ -37,27 +37,29 @@ def alone(kind: Kind, settings: str = "plain") -> tuple[list[Model], Results]:
 
 
 def assert_same(found: Results, expected: Results, rtol: float = 1e-6) -> None:
-    """Every loss of every epoch to `rtol`, best epochs and predicted classes exactly."""
+    """Every loss of every epoch to `rtol`, best epochs and predicted classes exactly, probabilities to float32."""
     assert set(found) == set(expected)
     for key, result in expected.items():
         for name, values in result.curves.items():
             told = f"{key.owner}: {name}"
             np.testing.assert_allclose(found[key].curves[name], values, rtol=rtol, atol=1e-12, err_msg=told)
         assert (found[key].best_epoch, found[key].epochs) == (result.best_epoch, result.epochs)
-        assert (predicted(found[key]) == predicted(result)).all()
+        ours, theirs = probabilities(found[key]), probabilities(result)
+        assert (ours.argmax(1) == theirs.argmax(1)).all()
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)  # they are kept in float32
 
 
-def predicted(result: FoldResult) -> Any:
-    """Class numbers of the validation clips, then of the test clips."""
-    return np.concatenate([result.validation_probabilities, result.test_probabilities]).argmax(1)
+def probabilities(result: FoldResult) -> Any:
+    """Of the validation clips, then of the test clips."""
+    return np.concatenate([result.validation_probabilities, result.test_probabilities])
 
 
 def among(kind: Kind, neighbours: Sequence[Model], **options: Any) -> tuple[Results, Results, list[Event]]:
-    """A family with neighbours in its midst: its results there, its results alone, all events."""
-    models, expected = alone(kind)
-    events = list(train_cohort([*models[:3], *neighbours, *models[3:]], DATA, **options))
-    own = {model.key for model in models}
-    return {key: result for key, result in results(events).items() if key in own}, expected, events
+    """Three of a family with neighbours in their midst: their results there, their results alone, all events."""
+    models, single = alone(kind)
+    events = list(train_cohort([*models[:2], *neighbours, models[2]], DATA, **options))
+    expected = {model.key: single[model.key] for model in models[:3]}
+    return {key: result for key, result in results(events).items() if key in expected}, expected, events
 
 
 # --- float64, whole trainings -----------------------------------------------------------------------------------
@@ -130,10 +132,10 @@ def tell(keys: set[Key], told: set[Key]) -> Callable[[], set[Key]]:
 @every_kind
 def test_models_that_stop_early_leave_one_by_one_and_change_nothing(kind: Kind) -> None:
     impatient = {"training.patience": 1, "training.epochs": 5, "training.label_smoothing": 0.0}
-    rates = (1e-4, 0.3, 1e-2, 1.0, 3e-2, 0.1)
+    rates = (1e-4, 0.3, 1e-2, 1.0)
     models = [
         changed(model, f"rate {rate}", **impatient, **{"training.lr": rate})
-        for model, rate in zip(family(kind, DATA), rates, strict=True)
+        for model, rate in zip(family(kind, DATA), rates, strict=False)
     ]
     expected = {key: result for model in models for key, result in trained([model]).items()}
 
@@ -141,23 +143,28 @@ def test_models_that_stop_early_leave_one_by_one_and_change_nothing(kind: Kind) 
     assert_same(trained(models), expected)
 
 
-def mixture(per_kind: int) -> tuple[list[Model], Results]:
-    """Models of every kind, and what each is alone."""
-    pairs = [(f"{kind} {model.key.owner}", kind, model) for kind in KINDS for model in alone(kind)[0][:per_kind]]
-    models = [changed(model, owner) for owner, _, model in pairs]
-    return models, {m.key: alone(kind)[1][model.key] for m, (_, kind, model) in zip(models, pairs, strict=True)}
+def mixture(settings: str) -> tuple[list[Model], Results]:
+    """Four models of every kind, and what each is alone."""
+    models: list[Model] = []
+    expected: Results = {}
+    for kind in KINDS:
+        members, single = alone(kind, settings)
+        for member in members[:4]:
+            models.append(changed(member, f"{kind} {member.key.owner}"))
+            expected[models[-1].key] = single[member.key]
+    return models, expected
 
 
-@pytest.mark.parametrize("width", [1, 2, 3, None])
-def test_all_kinds_train_side_by_side_however_many_are_stacked(width: int | None) -> None:
-    models, expected = mixture(4)
+@pytest.mark.parametrize("width", [1, 2, 3])  # None, as many as are best, is everywhere else
+def test_all_kinds_train_side_by_side_however_many_are_stacked(width: int) -> None:
+    models, expected = mixture("plain")
 
     assert_same(trained(models, width=width), expected)
 
 
 @pytest.mark.parametrize("width", [2, None])
 def test_newcomers_join_between_epochs_and_are_what_they_are_alone(width: int | None) -> None:
-    models, expected = mixture(4)
+    models, expected = mixture("other")  # with warm-up: each has an epoch of its own
     rounds = iter([(), models[1::4], (), models[2::4] + models[3::4]])
     found = trained(models[0::4], newcomers=lambda: next(rounds, ()), width=width)
 
@@ -191,7 +198,7 @@ if torch.cuda.is_available():
 @every_kind
 def test_one_step_in_company_is_one_step_alone(kind: Kind, device: str, precision: str, rtol: float) -> None:
     one_step = {"training.precision": precision, "training.epochs": 1, "training.batch_size": 64}
-    models = family(kind, DATA, **one_step, **SETTINGS["plain"])
+    models = family(kind, DATA, **one_step, **SETTINGS["plain"])[:4]
     together = trained(models, device=device)
 
     for model in models:
@@ -205,12 +212,12 @@ def test_one_step_in_company_is_one_step_alone(kind: Kind, device: str, precisio
 
 @pytest.mark.slow
 def test_over_a_long_training_company_shifts_no_score_on_average() -> None:
-    long = {"training.precision": "float32", "training.epochs": 12, "training.patience": 12}
+    long = {"training.precision": "float32", "training.epochs": 10, "training.patience": 10}
     kind = next(k for k in KINDS if k.head == "reno" and k.trunk == "linear")
     models = [
         changed(model, f"{model.key.owner} again {again}", **{"training.lr": 1e-3 * (again + 1)})
         for again in range(4)
-        for model in family(kind, DATA, **long)
+        for model in family(kind, DATA, **long)[:5]
     ]
     together = trained(models)
     single = {key: result for model in models for key, result in trained([model]).items()}

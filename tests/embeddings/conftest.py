@@ -14,6 +14,7 @@ import psutil
 import pytest
 import soundfile
 
+from reno_sweeps.cli import main
 from reno_sweeps.embeddings._pace import Standing
 
 TINY = {
@@ -101,13 +102,32 @@ def _ray_processes() -> Callable[..., dict[int, str]]:
 
 
 @pytest.fixture
-def embed(voices: Path, wavlm: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts the real `reno-sweep embed` on the voices, as the leader of a process group of its own."""
+def asked(voices: Path, wavlm: Path, tmp_path: Path) -> list[str]:
+    """`reno-sweep embed` on the voices."""
+    words = ["embed", "--corpus", str(voices), "--encoders", f"hf:{wavlm}", "--cache", str(tmp_path / "cache")]
+    return [*words, "--json"]
+
+
+@pytest.fixture
+def embed(asked: list[str]) -> Callable[..., subprocess.Popen[str]]:
+    """Starts the real command, as the leader of a process group of its own."""
 
     def start(*more: str) -> subprocess.Popen[str]:
-        line = [sys.executable, "-m", "reno_sweeps.cli", "embed", "--corpus", str(voices), "--json"]
-        line += ["--encoders", f"hf:{wavlm}", "--cache", str(tmp_path / "cache"), *more]
+        line = [sys.executable, "-m", "reno_sweeps.cli", *asked, *more]
         pipe, clean = subprocess.PIPE, {name: value for name, value in os.environ.items() if "RAY_AUTH" not in name}
         return subprocess.Popen(line, stdout=pipe, stderr=pipe, text=True, env=clean, start_new_session=True)
 
     return start
+
+
+@pytest.fixture
+def embed_here(asked: list[str], capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[str, str]]:
+    """Runs the same command in this process, which has imported what it needs: its stdout and stderr."""
+
+    def run(*more: str) -> tuple[str, str]:
+        with pytest.raises(SystemExit) as end:
+            main([*asked, *more])
+        assert end.value.code == 0
+        return capsys.readouterr()
+
+    return run

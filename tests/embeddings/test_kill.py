@@ -16,7 +16,7 @@ def stored(folder):
     return len(list(folder.rglob("*.safetensors")))
 
 
-def test_a_second_run_computes_exactly_what_a_killed_one_had_not_stored(embed, tmp_path, wavlm):
+def test_a_second_run_computes_exactly_what_a_killed_one_had_not_stored(embed, embed_here, tmp_path, wavlm):
     begun = embed("--workers", "1")
     end = time.monotonic() + 120
     while not stored(tmp_path / "cache") and time.monotonic() < end:
@@ -24,7 +24,7 @@ def test_a_second_run_computes_exactly_what_a_killed_one_had_not_stored(embed, t
     os.killpg(begun.pid, signal.SIGKILL)
     begun.communicate()
     kept = stored(tmp_path / "cache")
-    out, err = embed("--workers", "1").communicate(timeout=120)
+    out, err = embed_here("--workers", "1")
 
     assert kept > 0
     assert json.loads(out)["computed"] == {f"hf:{wavlm}": 60 - kept}
@@ -42,8 +42,8 @@ def test_two_that_fill_one_cache_at_once_both_succeed(embed, tmp_path, wavlm):
     assert stored(tmp_path / "cache") == 60
 
 
-def test_json_says_speed_and_workers(embed):
-    out, _ = embed().communicate(timeout=200)
+def test_json_says_speed_and_workers(embed_here):
+    out, _ = embed_here()
     found = json.loads(out)
 
     assert found["workers"] == 1

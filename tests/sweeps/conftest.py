@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from reno_sweeps.cli import main
 
 SPACE = """
 name: quick
@@ -38,28 +43,41 @@ class Cli:
         return [sys.executable, "-m", "reno_sweeps.cli", *arguments]
 
     @property
-    def environment(self) -> dict[str, str]:
-        """Where results and embeddings go."""
-        return {**os.environ, "RENO_HOME": str(self.home), "RENO_CACHE": str(self.cache)}
+    def places(self) -> dict[str, str]:
+        """Where results and embeddings go, as the environment says it."""
+        return {"RENO_HOME": str(self.home), "RENO_CACHE": str(self.cache)}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Begin a command as the leader of a process group of its own."""
-        pipe = subprocess.PIPE
+        pipe, environment = subprocess.PIPE, {**os.environ, **self.places}
         return subprocess.Popen(
-            self.line(*arguments), stdout=pipe, stderr=pipe, text=True, env=self.environment, start_new_session=True
+            self.line(*arguments), stdout=pipe, stderr=pipe, text=True, env=environment, start_new_session=True
         )
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
-        """Run a command to its end; what it printed on stdout."""
-        done = subprocess.run(
-            self.line(*arguments), capture_output=True, text=True, env=self.environment, check=False, timeout=280
-        )
-        assert done.returncode == code, done.stderr
-        return done.stdout
+        """Run a command to its end in a process of its own; what it printed on stdout."""
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=280)
+        assert process.returncode == code, err
+        return out
 
     def json(self, *arguments: str, code: int = 0) -> Any:
         """Run a command with --json; the value that it printed."""
         return json.loads(self(*arguments, "--json", code=code))
+
+    def here(self, *arguments: str, code: int = 0) -> str:
+        """Run a command that trains nothing in this process, which has imported what it needs."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, place in self.places.items():
+                patch.setenv(name, place)
+            with (
+                redirect_stdout(io.StringIO()) as out,
+                redirect_stderr(io.StringIO()) as err,
+                pytest.raises(SystemExit) as end,
+            ):
+                main(arguments)
+        assert end.value.code == code, err.getvalue()
+        return out.getvalue()
 
 
 @pytest.fixture(scope="session")
@@ -96,9 +114,11 @@ def told() -> Callable[[Path], dict[int, tuple[str, float | None, tuple[str, ...
 
 
 def _told(home: Path) -> dict[int, tuple[str, float | None, tuple[str, ...]]]:
-    import sqlite3
-
-    with sqlite3.connect(home / "studies.db") as study:
+    if not (home / "studies.db").exists():
+        return {}
+    with closing(sqlite3.connect(home / "studies.db")) as study:
+        if not study.execute("select 1 from sqlite_master where name = 'trial_user_attributes'").fetchall():
+            return {}  # its tables are just being made
         rows = study.execute(
             "select t.trial_id, t.number, t.state, v.value from trials t left join trial_values v using (trial_id)"
             " where t.state in ('COMPLETE', 'PRUNED', 'FAIL')"

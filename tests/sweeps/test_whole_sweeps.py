@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import signal
-import sqlite3
-import time
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,7 +37,7 @@ def test_the_same_question_again_returns_its_result_and_trains_nothing(
     cli, result = finished
     before = told(cli.home)
 
-    again = cli.json("run", "--space", str(space), "--quiet")
+    again = json.loads(cli.here("run", "--space", str(space), "--quiet", "--json"))
 
     assert again == result
     assert told(cli.home) == before
@@ -48,7 +45,9 @@ def test_the_same_question_again_returns_its_result_and_trains_nothing(
 
 def test_mlflow_shows_what_the_study_has(finished: tuple[Any, dict[str, Any]], told: Told) -> None:
     cli, result = finished
-    identity = cli.json("status", result["sweep"])["sweep"] and _identity(cli.home, result["sweep"])
+    identity = json.loads(cli.here("status", result["sweep"], "--json"))["sweep"] and _identity(
+        cli.home, result["sweep"]
+    )
 
     rows = reader.runs(result["tracking_uri"], identity)
 
@@ -74,15 +73,13 @@ def test_a_fold_s_curve_ends_with_the_best_epoch_s_value(finished: tuple[Any, di
 
 
 def _identity(home: Path, name: str) -> str:
-    import json
-
     return str(json.loads((home / "sweeps" / name / "sweep.json").read_text())["identity"])
 
 
 def test_predictions_are_a_row_for_every_clip_and_agree_with_the_score(finished: tuple[Any, dict[str, Any]]) -> None:
     cli, result = finished
 
-    rows = list(csv.DictReader(io.StringIO(cli("predictions", result["sweep"]))))
+    rows = list(csv.DictReader(io.StringIO(cli.here("predictions", result["sweep"]))))
 
     right = sum(row["emotion"] == row["label"] for row in rows) / len(rows)
     assert len({row["path"] for row in rows}) == len(rows) == 240
@@ -95,7 +92,7 @@ def test_predictions_are_a_row_for_every_clip_and_agree_with_the_score(finished:
 def test_a_report_is_written_and_logged(finished: tuple[Any, dict[str, Any]], tmp_path: Path) -> None:
     cli, result = finished
 
-    page = Path(cli("report", result["sweep"], "-o", str(tmp_path / "report")).splitlines()[0])
+    page = Path(cli.here("report", result["sweep"], "-o", str(tmp_path / "report")).splitlines()[0])
 
     logged = reader.artifact(result["tracking_uri"], result["parent_run_id"], "report.html")
     assert result["sweep"] in page.read_text()
@@ -127,55 +124,6 @@ def test_cohorts_and_devices_change_no_result(
 def test_a_name_with_another_question_is_refused(finished: tuple[Any, dict[str, Any]], space: Path) -> None:
     cli, result = finished
 
-    out = cli("run", "--space", str(space), "--name", result["sweep"], "--fold-seed", "7", "--json", code=2)
+    out = cli.here("run", "--space", str(space), "--name", result["sweep"], "--fold-seed", "7", "--json", code=2)
 
     assert out == ""
-
-
-def test_killed_at_any_moment_a_sweep_goes_on_and_loses_nothing(cli: Any, space: Path, told: Told) -> None:
-    arguments = ("run", "--space", str(space), "--trials", "8", "--name", "kill", "--quiet")
-    known: dict[int, Any] = {}
-    for wait in (2.0, 12.0, 15.0):
-        process = cli.start(*(arguments if wait == 2.0 else ("resume", "kill", "--quiet")))
-        time.sleep(wait)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        now = told(cli.home) if (cli.home / "studies.db").exists() else {}
-        assert {n: now[n] for n in known} == known
-        known = now
-        if not (cli.home / "sweeps" / "kill").exists():
-            cli("run", *arguments[1:], "--dry-run")  # killed before anything was written: nothing was begun
-
-    result = cli.json(*(("resume", "kill") if (cli.home / "sweeps" / "kill").exists() else arguments), "--quiet")
-
-    after = told(cli.home)
-    assert {n: after[n] for n in known} == known
-    assert (len(after), result["trials"]["complete"]) == (8, 8)
-    rows = [r for r in reader.runs(result["tracking_uri"], _identity(cli.home, "kill")) if r["kind"] == "trial"]
-    assert sorted((r["key"], r["metrics"]["val_macro_f1"]) for r in rows) == sorted(
-        (f"trial {n:04d}", value) for n, (_, value, _) in after.items()
-    )
-    with sqlite3.connect(cli.home / "mlflow.db") as store:
-        twice = "select run_uuid, key, step from metrics group by 1, 2, 3 having count(*) > 1"
-        assert store.execute(twice).fetchall() == []
-
-
-def test_interrupted_once_it_ends_cleanly_and_a_second_driver_is_refused_meanwhile(cli: Any, space: Path) -> None:
-    process = cli.start("run", "--space", str(space), "--trials", "500", "--name", "long")
-    for _ in range(400):
-        if (cli.home / "driver.lock").exists() and (cli.home / "studies.db").exists():
-            break
-        time.sleep(0.2)
-    time.sleep(8)
-
-    cli("run", "--space", str(space), "--fold-seed", "3", code=2)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
-
-    assert process.returncode == 130
-    assert "reno-sweep resume long" in err
-    shown = cli.json("status", "long")
-    assert shown["state"] == "stopped"
-    assert shown["running"] == []
-    rows = reader.runs(shown["tracking_uri"], _identity(cli.home, "long"))
-    assert "RUNNING" not in {row["status"] for row in rows}

@@ -8,7 +8,8 @@ Reno on 768 + 960, all folds, all epochs (patience = epochs), `selection: paper`
 configurations times folds, a process a cohort. The peer: so many processes at once, each training `--trials`
 configurations one after another, its folds in turn; none of the orchestration that a user would have beside it. More
 processes are tried until more give less. Every process is warm (device opened, kernels found) before its clock runs.
---nested: what the nested protocol costs (5 × (8 × 4 + 1) = 165 trainings) beside the peer's 12 of the leaky habit.
+--nested: what the nested protocol costs (of five folds: 5 × (8 × 4 + 1) = 165 trainings) beside the peer's 12 of the
+leaky habit.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from reno_sweeps.training.configuration import resolve
 from reno_sweeps.training.trainer import train_cohort
 
 T = TypeVar("T")
-OUTER, INNER, SEARCHED, LEAKY = 5, 4, 8, 12  # folds, inner folds, configurations; trainings of the leaky habit
+SEARCHED, LEAKY = 8, 12  # configurations of each outer fold; trainings of the leaky habit
 _START: Any = None  # the barrier of the peer's processes
 
 
@@ -125,8 +126,7 @@ def brief(split: Split) -> Split:
 def nested(asked: Asked) -> Timed:
     """The nested protocol: all inner trainings of all outer folds together, then the winners' refits."""
     given = asked.material()
-    data = given.data()
-    outer = make_splits(given.corpus, Protocol(folds="stratified", n_folds=OUTER)).splits
+    data, outer = given.data(), given.splits()
     trained(configured(given, [brief(outer[0])], replace(asked, epochs=1), 1), data, asked.device)
     began = time.time()
     models = [model for number, split in enumerate(outer) for model in inner(given, split, asked, number)]
@@ -137,10 +137,10 @@ def nested(asked: Asked) -> Timed:
 
 
 def inner(given: material.Material, outer: Split, asked: Asked, number: int) -> list[Model]:
-    """An outer fold's search: its configurations on the inner folds of its training clips; the held-out part stops."""
-    rows = sorted({*outer.train, *outer.validation})
+    """An outer fold's search: its configurations on the other folds, each of which is held out in turn and stops."""
+    rows = outer.train
     corpus = Corpus("inner", Path(), tuple(given.corpus.clips[row] for row in rows))
-    folds = make_splits(corpus, Protocol(folds="stratified", n_folds=INNER, selection="paper")).splits
+    folds = make_splits(corpus, Protocol(n_folds=given.n_folds - 1, selection="paper")).splits
     splits = [Split(*(tuple(rows[r] for r in part) for part in (s.train, s.validation, s.test))) for s in folds]
     return [
         replace(model, key=replace(model.key, repeat=number), seed=seed_from(number, model.seed))
@@ -290,11 +290,11 @@ def numbers(text: str) -> list[int]:
 def settled(options: argparse.Namespace) -> argparse.Namespace:
     """What was not given, by device and size."""
     gpu = options.device == "cuda"
-    few = options.small and not gpu
+    epochs = (4 if gpu else 2) if options.small else 20
     options.cohorts = options.cohorts or ([1, 8, 64, 256] if gpu else [1, 2, 4])
     options.concurrent = options.concurrent or ([1, 2, 4, 8, 16, 32] if gpu else [1, 2, 4])
-    options.epochs = options.epochs or (4 if options.small else 20)
-    options.clips = options.clips or (300 if few else material.CLIPS)
+    options.epochs = options.epochs or epochs
+    options.clips = options.clips or (300 if options.small and not gpu else material.CLIPS)
     return options
 
 
@@ -318,6 +318,8 @@ def main() -> None:
     asked = Asked(**{name: getattr(options, name) for name in Asked.__dataclass_fields__})
     given = asked.material()
     asked = replace(asked, folds=given.n_folds)
+    if options.nested and given.n_folds < 3:
+        parser.error(f"--nested with {given.n_folds} folds: an outer fold needs two others at least")
     before = machine()
     sizes = {**given.facts(), "epochs": asked.epochs, "device": asked.device, "precision": asked.precision}
     sizes |= {"peer_trials": asked.trials, "rounds": options.rounds}

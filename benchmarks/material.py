@@ -85,7 +85,10 @@ def clusters(
     """Classes that overlap, in a few directions common to all entries of an embedding, as encoders have them."""
     dice = np.random.default_rng(seed)
     labels = np.arange(clips) % CLASSES
-    corpus = Corpus("clusters", Path(), tuple(Clip(f"{n:05d}.flac", "abcdef"[k]) for n, k in enumerate(labels)))
+    folds = np.arange(clips) // CLASSES % n_folds  # of their own: the training floor has no scikit-learn to deal them
+    rows = zip(labels, folds, strict=True)
+    named = tuple(Clip(f"{n:05d}.flac", "abcdef"[k], fold=int(fold)) for n, (k, fold) in enumerate(rows))
+    corpus = Corpus("clusters", Path(), named)
     vectors = {}
     for name, width in zip("ab", widths, strict=True):
         centres = apart * dice.standard_normal((CLASSES, HIDDEN))

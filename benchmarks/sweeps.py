@@ -189,19 +189,23 @@ def throughput(bench: Bench) -> dict[str, Any]:
         for side in SIDES if number % 2 == 0 else SIDES[::-1]:
             found[side].append(run_side(side, job))
         refuse_unlike(job, found["peer"][-1], found["ours"][-1])
-    rows = {side: summed(runs, sizes) for side, runs in found.items()}
+    own = sizes.workers if sizes.device == "cpu" else 1  # one worker trains on a GPU
+    rows = {
+        "peer": summed(found["peer"], sizes.trials, sizes.workers),
+        "ours": summed(found["ours"], sizes.trials, own),
+    }
     ratios = [p["wall_seconds"] / o["wall_seconds"] for p, o in zip(found["peer"], found["ours"], strict=True)]
     return {**rows, "ratio": round(statistics.median(ratios), 2), "ratios": [round(one, 2) for one in ratios]}
 
 
-def summed(runs: Sequence[Mapping[str, Any]], sizes: Sizes) -> dict[str, Any]:
+def summed(runs: Sequence[Mapping[str, Any]], trials: int, workers: int) -> dict[str, Any]:
     """One side's rounds as medians."""
     walls = [run["wall_seconds"] for run in runs]
     training = [sum(trial["training_seconds"] for trial in run["trials"]) for run in runs]
-    outside = [1 - t / (sizes.workers * wall) for t, wall in zip(training, walls, strict=True)]
+    outside = [1 - t / (workers * wall) for t, wall in zip(training, walls, strict=True)]
     scores = [trial["objective"] for run in runs for trial in run["trials"]]
     return {
-        "trials_per_hour": round(3600 * sizes.trials / statistics.median(walls), 1),
+        "trials_per_hour": round(3600 * trials / statistics.median(walls), 1),
         "wall_seconds": [round(wall, 1) for wall in walls],
         "training_seconds": [round(one, 1) for one in training],  # summed over folds, without tracking
         "outside_training": round(statistics.median(outside), 3),  # share of the workers' time
@@ -288,7 +292,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--more", type=int, default=4, help="ours may try so many times the peer's trials in the race")
     parser.add_argument("--folds", type=int, default=material.FOLDS)
     parser.add_argument("--cohort", default="auto")
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="the peer's trials at once")
+    parser.add_argument("--workers", type=int, default=1, help="the peer's trials at once on a GPU; on CPUs all cores")
     parser.add_argument("--data", type=Path, help="real embeddings: manifest.csv, embeddings_*.npz")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--precision", choices=["float32", "tf32", "bf16"], default="float32", help="of both sides")
@@ -304,6 +308,8 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Print the figures; write them where asked."""
     options = arguments()
+    if options.device == "cpu":
+        options.workers = os.cpu_count() or 1  # as Ray counts them, for both sides
     sizes = Sizes(**{name: getattr(options, name) for name in Sizes.__dataclass_fields__})
     given = material.chosen(options.data, sizes.clips, options.folds, options.apart)
     before = machine()

@@ -46,11 +46,11 @@ SMALL: dict[str, float] = {
     "apart": 1.5,
 }
 FULL: dict[str, float] = {
-    "trials": 8,
+    "trials": 4,
     "epochs": 20,
     "clips": material.CLIPS,
     "rounds": 3,
-    "race_trials": 12,
+    "race_trials": 8,
     "seeds": 5,
     "apart": material.APART,
 }

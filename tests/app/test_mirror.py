@@ -113,3 +113,14 @@ def test_no_password_is_shown() -> None:
 
     assert "secret" not in str(found.summary())
     assert found.summary()["storage"] == "postgresql://me:***@host/db"
+
+
+def test_a_pruned_trial_is_shown_as_killed_with_the_reason_the_curves_of_its_folds_and_no_means() -> None:
+    pruned = replace(make_trial(7, 0.5), state="pruned", objective=None, reason="median: val_macro_f1 0.3100 at step 9")
+    row = mirror.trial_row(pruned, make_sweep())
+    found = stored(make_sweep(), [make_trial(0, 0.6), pruned])
+
+    assert (row.status, row.tags["reno.state"], row.tags["reno.reason"]) == ("KILLED", "pruned", pruned.reason)
+    assert not {metric for metric, *_ in row.metrics if metric.startswith(("val_", "test_"))}
+    assert {metric for metric, *_ in row.metrics if metric.startswith("fold_0/")}
+    assert found.summary()["trials"]["pruned"] == 1

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -16,6 +17,7 @@ import pytest
 
 from reno_sweeps.cluster import TEMPORARY
 from reno_sweeps.records import EpochEnded, Event, FoldFailed, FoldFinished, FoldStopped, Key, Model, Split, UserError
+from reno_sweeps.search import dispatch
 from reno_sweeps.search.dispatch import Dispatcher
 from reno_sweeps.training.trainer import Data, train_cohort
 
@@ -240,3 +242,46 @@ def test_a_refused_device_leaves_no_ray_behind(data):
 
     assert processes("ray") == {}
     assert folders() == set()
+
+
+class Answering:
+    """A mailbox that hands out models at the second news; what is called is done at once."""
+
+    def __init__(self, joining: list[Model]) -> None:
+        self.adopts: list[bool] = []
+        self.notes: list[str] = []
+        self._joining = joining
+        self.post = SimpleNamespace(remote=self._post)
+        self.note = SimpleNamespace(remote=self.notes.append)
+
+    def _post(self, cohort: str, news: list[Event], *, adopts: bool) -> tuple[set[Key], list[Model]]:
+        self.adopts.append(adopts)
+        return {Key("trial 9")}, self._joining if len(self.adopts) == 2 else []
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_worker_tells_its_trainer_who_leaves_and_joins_and_the_mailbox_what_the_trainer_says(
+    device, data, monkeypatch
+):
+    """Only a GPU's asks for models that join."""
+    joined, told = [], []
+
+    def trains(models, data, *, device, told_to_stop, newcomers, say):
+        for epoch in range(1, 5):
+            joined.append(newcomers())
+            told.append(set(told_to_stop()))
+            yield EpochEnded(models[0].key, epoch, {})
+        say("out of memory: 8 models at a time")
+
+    monkeypatch.setattr("reno_sweeps.training.trainer.train_cohort", trains)
+    monkeypatch.setattr(dispatch, "BATCH", -1.0)
+    monkeypatch.setattr(dispatch.ray, "get", lambda answer: answer)
+    worker = object.__new__(dispatch.CohortTrainable)
+    mailbox = Answering([model("trial 1"), model("trial 2")])
+    worker._data, worker._mailbox, worker._device = data, mailbox, device
+    worker._train("cohort-00000", [model("trial 0")])
+
+    assert joined == [[], [], [model("trial 1"), model("trial 2")], []]
+    assert told == [set(), {Key("trial 9")}, {Key("trial 9")}, {Key("trial 9")}]
+    assert mailbox.adopts == [device == "cuda"] * 4 + [False]
+    assert mailbox.notes == ["out of memory: 8 models at a time"]

@@ -14,7 +14,7 @@ from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import RootTransaction, make_url
 
 from reno_sweeps.records import FoldScore, Trial, UserError
 from reno_sweeps.search import lease
@@ -42,6 +42,7 @@ class Ledger:
         Raises UserError where the storage cannot be opened, or the study is another sweep's.
         """
         self.url, self.name = url, name
+        self._transaction: RootTransaction | None = None
         with _explained(url):
             self._storage = _open(url)
             self._study = self._find_or_create(direction, facts)
@@ -83,7 +84,7 @@ class Ledger:
         trials, facts, own = list(self.trials), dict(self.facts), self._storage.scoped_session
         with _explained(self.url):
             connection = self._storage.engine.connect()
-        transaction = connection.begin()
+        self._transaction = transaction = connection.begin()
         # Optuna commits after every change; a session that joins an open transaction leaves that to us.
         joined = sqlalchemy.orm.sessionmaker(bind=connection, join_transaction_mode="rollback_only")
         self._storage.scoped_session = sqlalchemy.orm.scoped_session(joined)
@@ -94,17 +95,27 @@ class Ledger:
         except BaseException:
             self.trials[:], self.facts = trials, facts
             with _explained(self.url):
-                transaction.rollback()  # also after a commit that failed, which would keep its lock
+                connection.rollback()  # also after a commit that failed, which would keep its lock
             raise
         finally:
-            self._storage.scoped_session = own
+            self._storage.scoped_session, self._transaction = own, None
             connection.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One write; refused where the transaction that it belongs to has been lost."""
+        if self._transaction is not None and not self._transaction.is_active:
+            raise StorageError(
+                f"the study's storage {_shown(self.url)} gave a transaction up: another process wrote too"
+            )
+        with _explained(self.url):
+            yield
 
     # --- the sweep ---
 
     def keep(self, key: str, value: Any) -> None:
         """Store a fact of the sweep; None takes it back."""
-        with _explained(self.url):
+        with self._writing():
             self._storage.set_study_user_attr(self._study, key, value)
         self.facts[key] = json.loads(json.dumps(value))  # as a reader finds it: tuples are lists
 
@@ -153,7 +164,7 @@ class Ledger:
         """Create the next trial, WAITING."""
         template = frozen("waiting", proposal, search)
         template.user_attrs = {"cell": cell}
-        with _explained(self.url):
+        with self._writing():
             trial_id = self._storage.create_new_trial(self._study, template)
         number = len(self.trials)
         self._ids[number] = trial_id
@@ -163,7 +174,7 @@ class Ledger:
 
     def claim(self, number: int, now: float) -> bool:
         """WAITING → RUNNING by compare-and-set: False where another driver was faster."""
-        with _explained(self.url):
+        with self._writing():
             if not self._storage.set_trial_state_values(self._ids[number], TrialState.RUNNING):
                 return False
         started = self.trials[number].started or now
@@ -172,7 +183,7 @@ class Ledger:
 
     def put_back(self, number: int) -> None:
         """RUNNING → WAITING: its finished folds stay, the others will be trained again."""
-        with _explained(self.url):
+        with self._writing():
             self._storage.set_trial_state_values(self._ids[number], TrialState.WAITING)
         self._replace(number, state="waiting")
 
@@ -204,12 +215,12 @@ class Ledger:
         if reason:
             self._attribute(number, "reason", reason)
         values = None if objective is None else [objective]
-        with _explained(self.url):
+        with self._writing():
             self._storage.set_trial_state_values(self._ids[number], STATES[state], values)
         return self._replace(number, state=state, objective=objective, curve=tuple(curve), reason=reason, finished=now)
 
     def _attribute(self, number: int, key: str, value: Any) -> None:
-        with _explained(self.url):
+        with self._writing():
             self._storage.set_trial_user_attr(self._ids[number], key, value)
 
     def _replace(self, number: int, **changes: Any) -> Trial:

@@ -305,6 +305,12 @@ def several_changes(one: Ledger, fold_score) -> None:
     one.add(0, proposal(), SPACE)
 
 
+def several_changes_after_a_loss(one: Ledger, fold_score) -> None:
+    one.keep("early", 1)
+    one._transaction.rollback()  # as Optuna does where another process has written the same key
+    several_changes(one, fold_score)
+
+
 def several_changes_then(error: type[BaseException], one: Ledger, fold_score) -> None:
     several_changes(one, fold_score)
     raise error
@@ -339,6 +345,16 @@ def test_of_changes_made_together_an_error_leaves_none_here_or_there(error, url,
     with one.together():
         several_changes(one, fold_score)
     assert [timeless(t) for t in begin(url).trials] == [timeless(t) for t in one.trials]
+
+
+def test_after_a_transaction_is_lost_half_way_nothing_more_of_it_is_written(url, fold_score):
+    one = begin(url)
+    one.add(0, proposal(), SPACE)
+    with pytest.raises(StorageError, match="gave a transaction up"), one.together():
+        several_changes_after_a_loss(one, fold_score)
+
+    assert [t.state for t in one.trials] == [t.state for t in begin(url).trials] == ["waiting"]
+    assert begin(url).facts == FACTS
 
 
 def test_a_commit_that_fails_is_said_in_one_line_and_nothing_has_happened(url, fold_score, monkeypatch):

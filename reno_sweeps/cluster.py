@@ -10,7 +10,6 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,6 @@ _QUIET = {  # what Ray reads while it is imported, or hands to its processes
     "TUNE_WARN_THRESHOLD_S": "60",
 }
 _TRIES = "RAY_gcs_server_port_wait_time_s"  # of 20: each takes 40 s where something other than Ray listens
-_UNASKED = ("start_monitor", "start_log_monitor", "start_api_server")  # autoscaler, logs for drivers, dashboard
 _LATE: list[str] = []  # holds 'ray' where it was imported before it could be told to want a token
 
 
@@ -126,23 +124,7 @@ def _start(folder: Path, address: str | None) -> None:
     token.touch(mode=0o600)
     token.write_text(TOKEN)
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)  # not ~/.ray: nothing is written outside home and cache
-    with _bare():
-        ray.init(include_dashboard=False, _temp_dir=str(folder / "r"), **quiet)  # Ray opens its folder to all
-
-
-@contextlib.contextmanager
-def _bare() -> Iterator[None]:
-    """Ray starts without what nobody asks on one machine: three processes of 50 MB and half a second (CPU) each."""
-    from ray._private.node import Node
-
-    starts = {name: getattr(Node, name) for name in _UNASKED if hasattr(Node, name)}
-    try:
-        for name in starts:
-            setattr(Node, name, lambda *_, **__: None)
-        yield
-    finally:
-        for name, start in starts.items():
-            setattr(Node, name, start)
+    ray.init(include_dashboard=False, _temp_dir=str(folder / "r"), **quiet)  # Ray opens its folder to all
 
 
 def _answering(address: str) -> str:

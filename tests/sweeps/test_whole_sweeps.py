@@ -69,7 +69,7 @@ def test_a_fold_s_curve_ends_with_the_best_epoch_s_value(finished: tuple[Any, di
     ((step, epoch, _),) = reader.metric_history(uri, run, "fold_0/best_epoch")
 
     assert step == max(curve) == 7
-    assert curve[step] == curve[int(epoch)]
+    assert curve[step] == pytest.approx(curve[int(epoch)], rel=1e-6)  # judged once more, alone
 
 
 def _identity(home: Path, name: str) -> str:

@@ -85,8 +85,9 @@ def _prepare_sqlite(file: Path, artifact_root: Path | None) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         for leftover in file.parent.glob(f".{file.name}.*"):
-            if leftover.stat().st_mtime < time.time() - _ABANDONED:  # a kill came while it was being made
-                leftover.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # whoever makes it has done so this moment
+                if leftover.stat().st_mtime < time.time() - _ABANDONED:  # a kill came while it was being made
+                    leftover.unlink()
         if not file.exists():
             _create_sqlite(file, artifact_root or file.parent / "artifacts")
         connection = sqlite3.connect(file, timeout=10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import os
 import threading
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 BATCH = 0.3  # seconds of news that a worker sends at once; so late may a stop be heard
 POLL = 0.05  # seconds between two looks into an empty mailbox
+LAST = 30.0  # seconds in which Tune's thread hears that it should leave; it listens between two waits for workers
 REST = 0.1  # seconds between two looks of an idle worker
 
 
@@ -192,9 +194,10 @@ class Dispatcher:
         ray.get(self._mailbox.stop.remote(set(keys)))
 
     def close(self, patience: float = 2.0) -> None:
-        """End the workers, at once after `patience` seconds, and remove Ray's temporary folder.
+        """End the workers, soon after `patience` seconds, and remove Ray's temporary folder.
 
         Nothing of theirs is waited for: what is to be kept has been taken, and Tune would wait for starting processes.
+        Only Tune's own thread is: what speaks to a Ray that has ended takes the whole process down with it.
         """
         if self._closing:
             return
@@ -202,6 +205,9 @@ class Dispatcher:
         with contextlib.suppress(ray.exceptions.RayError):  # a mailbox that died has nobody to tell
             ray.get(self._mailbox.close.remote())
         self._tune.join(timeout=patience)
+        if self._tune.is_alive() and self._tune.ident is not None:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._tune.ident), ctypes.py_object(SystemExit))
+            self._tune.join(timeout=LAST)
         self._ray.close()
 
     def __enter__(self) -> Dispatcher:

@@ -116,9 +116,10 @@ def told() -> Callable[[Path], dict[int, tuple[str, float | None, tuple[str, ...
 def _told(home: Path) -> dict[int, tuple[str, float | None, tuple[str, ...]]]:
     if not (home / "studies.db").exists():
         return {}
-    with closing(sqlite3.connect(home / "studies.db")) as study:
-        if not study.execute("select 1 from sqlite_master where name = 'trial_user_attributes'").fetchall():
-            return {}  # its tables are just being made
+    with closing(sqlite3.connect(home / "studies.db", timeout=60)) as study:
+        tables = {name for (name,) in study.execute("select name from sqlite_master")}
+        if not {"trials", "trial_values", "trial_user_attributes"} <= tables:
+            return {}  # they are just being made
         rows = study.execute(
             "select t.trial_id, t.number, t.state, v.value from trials t left join trial_values v using (trial_id)"
             " where t.state in ('COMPLETE', 'PRUNED', 'FAIL')"

@@ -17,7 +17,7 @@ from reno_sweeps.records import UserError
 
 TOKEN = secrets.token_hex(32)  # one a process: Ray reads it once, also where a second Ray is started later
 TEMPORARY = "reno-ray-"  # Ray's own folder
-ANSWER = 10.0  # seconds in which the head of a cluster must take a connection
+ANSWERS = 5.0  # seconds in which a cluster's head node answers; Ray itself goes on asking for many minutes
 ENDED = 2.0  # seconds in which killed processes are gone
 LONGEST = 14  # characters of the folder it lies in: Ray's sockets below it are AF_UNIX paths, of at most 107 bytes
 
@@ -140,10 +140,14 @@ def _answering(address: str) -> str:
         if not address:
             raise ConnectionError("nothing was begun with ray start on this machine, and RAY_ADDRESS is not set")
     if "://" not in address:
-        host, _, port = address.rpartition(":")
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER):
-            pass
+        knock(address)
     return address
+
+
+def knock(address: str) -> None:
+    """Whether somebody listens at HOST:PORT: OSError where nobody does, no Ray is asked."""
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS).close()
 
 
 def _folder() -> Path:

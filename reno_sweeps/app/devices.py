@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from reno_sweeps import cluster
 from reno_sweeps.config.settings import Settings
 from reno_sweeps.records import Sweep, UserError
-
-ANSWERS = 5.0  # seconds in which a cluster's head node answers; Ray itself goes on asking for many minutes
 
 
 def settle(asked: str) -> str:
@@ -56,13 +55,10 @@ def refuse_precision(sweep: Sweep, settings: Settings) -> None:
 
 
 def _knock(address: str) -> None:
-    import socket
-
-    host, colon, port = address.rpartition(":")
-    if not colon:
+    if ":" not in address:
         return  # auto, local: Ray looks on this machine
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS).close()
+        cluster.knock(address)
     except (OSError, OverflowError) as error:
         raise UserError(
             f"--ray-address {address}: nothing answers there ({error})\n"

@@ -115,12 +115,7 @@ def _rows(place: Tensor, windows: Windows) -> Tensor:
     place = (widest - place.long()).clamp_(max=widest - 1)  # a maximum that is no number equals nothing
     if windows.regular:
         return place.add_(windows.rows[:, :1])
-    return (
-        windows.rows.gather(1, place.transpose(2, 3).reshape(-1, len(windows.rows)).T)
-        .T.reshape(place.transpose(2, 3).shape)
-        .transpose(2, 3)
-        .contiguous()
-    )
+    return windows.rows[torch.arange(len(windows.rows), device=place.device)[:, None], place]
 
 
 def _spread(upstream: Tensor, rows: Tensor, n: int) -> Tensor:

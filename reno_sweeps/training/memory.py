@@ -7,8 +7,6 @@ import os
 import torch
 from torch import Tensor
 
-from reno_sweeps.records import Model
-from reno_sweeps.training.data import Data, Tensors
 from reno_sweeps.training.stack import Stack
 
 RESERVE = 0.8  # of the memory that is free; fragments and others' needs take the rest
@@ -18,11 +16,6 @@ BACKWARD = 1.5  # of what forward keeps: gradients of activations live beside it
 # (768 + 960): linear 1.3, 0.5, 0.4; fcn 2.7, 2.1, 1.9; cnn 17.3, 16.9, 18.0; reno 46, 40; its linear trunk 17, 12, 11.
 SIDE_BY_SIDE = 64_000_000  # bytes of activations
 CROWD = 32  # models
-
-
-def models_that_fit(model: Model, data: Data, device: str) -> int:
-    """How many models like this one should train at once on the device, at least one; a forward pass is made."""
-    return fitting(Stack([model], data, Tensors(data, device), device), device)
 
 
 def fitting(stack: Stack, device: str) -> int:

@@ -42,8 +42,9 @@ class Stacks:
     def _width(self, model: Model) -> int:
         kind = structure(model)
         if kind not in self._widths:
-            fitting = memory.fitting(Stack([model], self._data, self._tensors, self._device), self._device)
-            self._widths[kind] = fitting if self._most is None else self._most
+            self._widths[kind] = self._most or memory.fitting(
+                Stack([model], self._data, self._tensors, self._device), self._device
+            )
         return self._widths[kind]
 
     def _unite(self) -> None:

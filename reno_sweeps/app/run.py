@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reno_sweeps.app import beside, devices, interrupt, mirror, parent, stored
+from reno_sweeps import interrupt
+from reno_sweeps.app import beside, devices, mirror, parent, stored
 from reno_sweeps.app.opening import Opened, encoders_in, state_of, weights_of, write_state
 from reno_sweeps.app.progress import Progress, clips_said
 from reno_sweeps.records import FoldScore, Model, Trial
@@ -199,7 +200,7 @@ class _Session:
             return True
         self._ledger.keep("done", None)  # until it is again: a longer sweep may have another winner
         began = time.monotonic()
-        with interrupt.catching() as caught:
+        with interrupt.catching("ending at the end of this epoch") as caught:
             finished = self._drive(plan, caught.is_set)
         self._worked = time.monotonic() - began
         if finished:

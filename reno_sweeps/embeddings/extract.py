@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reno_sweeps import cluster
+from reno_sweeps import cluster, interrupt
 from reno_sweeps.corpora import prepare
 from reno_sweeps.corpora._checks import checked
 from reno_sweeps.embeddings import _room
@@ -135,14 +135,16 @@ class _Hands:
         if first is None:
             return
         jobs = itertools.chain([first], jobs)
-        crew = self._crew()
-        if crew is None:
-            yield from self._here(jobs, clips, device or "cpu", call=False)
-            return
-        with crew:
-            self.workers = max(self.workers, crew.size)
-            self.listener.say(f"{crew.size} workers encode on {crew.device}")
-            yield from crew.run(jobs)
+        with interrupt.catching("ending with what is encoded") as caught:
+            crew = self._crew()
+            if crew is not None:
+                with crew:
+                    self.workers = max(self.workers, crew.size)
+                    self.listener.say(f"{crew.size} workers encode on {crew.device}")
+                    yield from crew.run(jobs, lambda: interrupt.obey(caught))
+                return
+        interrupt.obey(caught)
+        yield from self._here(jobs, clips, device or "cpu", call=False)
 
     def _can_call(self, device: str) -> bool:
         memory = _room.need(self.loads.values())

@@ -8,7 +8,7 @@ import os
 import platform
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ ATTEMPTS = 3  # a job whose worker died is given to others so often before the e
 GONE = (RayActorError, WorkerCrashedError, ObjectLostError)  # what Ray says of a worker that died
 DEPTH = {"cpu": 1, "cuda": 2}  # jobs of a worker at once: a GPU's next one lies ready beside it
 PATIENCE = 20.0  # seconds without news after which it is said that no worker can start
+GLANCE = 0.2  # seconds between two looks at whether it was interrupted
 CLEARED = 5.0  # seconds in which a cluster's nodes remove what lay there for us
 
 
@@ -117,6 +118,7 @@ class Crew:
         self._attempts: Counter[tuple[str, str]] = Counter()
         self._failed_starts = 0
         self._exhausted = self._wondered = False
+        self._hired = 0.0  # when the last worker was
         self._parcels = address is not None
         try:
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -129,11 +131,15 @@ class Crew:
             self.close()
             raise
 
-    def run(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, NDArray[np.float32]]]:
-        """Every job with its vectors [clips, dim], as they come; before an error, those that lie ready."""
+    def run(self, jobs: Iterator[Job], obey: Callable[[], None]) -> Iterator[tuple[Job, NDArray[np.float32]]]:
+        """Every job with its vectors [clips, dim], as they come; before an error, those that lie ready.
+
+        `obey` is called a few times a second: it raises KeyboardInterrupt where somebody asked for the end.
+        """
         try:
             while not self._is_done(jobs):
-                ready, _ = ray.wait([*self._flying, *self._starting], num_returns=1, timeout=PATIENCE)
+                obey()
+                ready, _ = ray.wait([*self._flying, *self._starting], num_returns=1, timeout=GLANCE)
                 if not ready:
                     self._wonder()
                 elif ready[0] in self._starting:
@@ -141,7 +147,7 @@ class Crew:
                 elif (result := self._collected(ready[0])) is not None:
                     self._deal(jobs)  # before the caller takes its time
                     yield result
-        except UserError:
+        except (UserError, KeyboardInterrupt):
             yield from self._lying_ready()
             raise
 
@@ -165,7 +171,7 @@ class Crew:
         cpus = min(1.0, there.get("CPU", 1.0) / self.size)  # as many workers as were asked for, whatever is there
         gpus = min(1.0, there.get("GPU", 0.0) / self.size) if self.device == "cuda" else 0.0
         actor = ray.remote(Worker).options(num_cpus=cpus, num_gpus=gpus).remote(self._orders, self.device)
-        hand = _Hand(actor, actor.hello.remote())
+        hand, self._hired = _Hand(actor, actor.hello.remote()), time.monotonic()
         self._starting[hand.hello] = hand
 
     def _welcome(self, hand: _Hand) -> None:
@@ -184,8 +190,8 @@ class Crew:
         self._free.append(hand)
 
     def _wonder(self) -> None:
-        """Nothing has come for a while."""
-        if not self._free and not self._wondered:
+        """No news: said once, where nobody has begun for long."""
+        if not self._free and not self._wondered and time.monotonic() - self._hired > PATIENCE:
             self._wondered = True
             self._listener.say(f"waiting for one of {len(self._starting)} workers to start")
 

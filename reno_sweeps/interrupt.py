@@ -1,4 +1,4 @@
-"""Control-C: once ends a sweep cleanly, twice ends it now."""
+"""Control-C: once ends the work cleanly, twice ends it now."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from types import FrameType
 
 
 @contextmanager
-def catching() -> Iterator[threading.Event]:
-    """An event that the first SIGINT or SIGTERM sets; a second one raises KeyboardInterrupt. Main thread only."""
+def catching(then: str) -> Iterator[threading.Event]:
+    """An event that the first SIGINT or SIGTERM sets; a second one raises KeyboardInterrupt. Main thread only.
+
+    `then` is said at the first one: what ends the work. Ray in particular must not be interrupted while it starts: half
+    of it would run on, and end the process by SIGSEGV.
+    """
     caught = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield caught
@@ -22,7 +26,7 @@ def catching() -> Iterator[threading.Event]:
         if caught.is_set():
             raise KeyboardInterrupt
         caught.set()
-        print("ending at the end of this epoch; once more ends it now", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"{then}; once more ends it now", file=sys.stderr, flush=True)  # noqa: T201
 
     before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -30,3 +34,9 @@ def catching() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def obey(caught: threading.Event) -> None:
+    """KeyboardInterrupt where the end was asked for: at a place where nothing is half done."""
+    if caught.is_set():
+        raise KeyboardInterrupt

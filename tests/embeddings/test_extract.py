@@ -290,7 +290,7 @@ class Crewlike:
     def __exit__(self, *_):
         pass
 
-    def run(self, jobs):
+    def run(self, jobs, obey):
         for job in jobs:
             self.jobs.append(job)
             yield job, self._encoders[job.encoder].embed(job.clips)

@@ -57,6 +57,14 @@ def test_many_channels_convolved_and_pooled_are_torchs_own(n, positions, dense, 
     torch.testing.assert_close(*slopes, rtol=1e-10, atol=1e-10)
 
 
+def test_without_gradients_the_values_are_the_same():
+    x, weight = drawn(MODELS, BATCH, 41, IN), drawn(MODELS, 3, IN, OUT).requires_grad_()
+    with torch.no_grad():
+        evaluated = _pooled.second(x, weight, 7)
+
+    assert torch.equal(evaluated, _pooled.second(x, weight, 7))
+
+
 def test_float32_is_as_good_as_its_digits():
     x, weight = drawn(MODELS, 32, 384, 32), drawn(MODELS, 3, 32, 64)
     exact = [torch.autograd.grad(_pooled.second(x, w, 24).sum(), w)[0] for w in (weight.requires_grad_(),)]

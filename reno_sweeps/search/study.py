@@ -85,6 +85,7 @@ class Proposer:
             direction=_direction(objective),
             pruner=make_pruner(budget.pruner, epochs),
         )
+        self._space = optuna.search_space.IntersectionSearchSpace(include_pruned=True)
         self._proposed = 0
         self._told = 0
 
@@ -107,7 +108,7 @@ class Proposer:
             return dict(self._grid[index])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self._study.sampler = make_sampler(self._budget, index, conditional=self._conditional)
+            self._study.sampler = make_sampler(self._budget, index, self._space, conditional=self._conditional)
             return self._ask()
 
     def admit(self, proposal: Mapping[str, Value], results: Callable[[int], Trial]) -> None:
@@ -172,8 +173,23 @@ def _suggest(trial: optuna.Trial, name: str, distribution: Distribution) -> Valu
     return trial.suggest_float(name, low, high, log=distribution.log, step=step)
 
 
-def make_sampler(budget: Budget, index: int, *, conditional: bool) -> optuna.samplers.BaseSampler:
-    """Optuna's sampler for trial `index` of a cell."""
+class _Tpe(optuna.samplers.TPESampler):
+    """Optuna's, with what trials have in common from a place that outlives it: it would look at all of them again."""
+
+    def __init__(self, space: optuna.search_space.IntersectionSearchSpace, seed: int) -> None:
+        super().__init__(seed=seed, multivariate=True, constant_liar=True)
+        self._kept = space
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
+        """The parameters of all ended trials but those with one value, as Optuna's own has it."""
+        common = self._kept.calculate(study)
+        return {name: distribution for name, distribution in common.items() if not distribution.single()}
+
+
+def make_sampler(
+    budget: Budget, index: int, space: optuna.search_space.IntersectionSearchSpace, *, conditional: bool
+) -> optuna.samplers.BaseSampler:
+    """Optuna's sampler for trial `index` of a cell; `space` is the cell's own."""
     seed = seed_from(budget.seed, index) % 2**32
     if budget.sampler == "random":
         return optuna.samplers.RandomSampler(seed=seed)
@@ -181,7 +197,9 @@ def make_sampler(budget: Budget, index: int, *, conditional: bool) -> optuna.sam
         return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
     if budget.sampler == "gp":
         return optuna.samplers.GPSampler(seed=seed)
-    return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True, group=conditional)
+    if conditional:
+        return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True, group=True)
+    return _Tpe(space, seed)
 
 
 def make_pruner(name: str, epochs: int) -> optuna.pruners.BasePruner:

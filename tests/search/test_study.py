@@ -7,9 +7,11 @@ from functools import cache
 from statistics import median
 
 import numpy as np
+import optuna
 import pytest
 
 from reno_sweeps.records import Budget, Objective, Trial, UserError
+from reno_sweeps.search import study
 from reno_sweeps.search.study import Proposer, Racer, grid
 from reno_sweeps.space import Categorical, Float, Int, applies
 
@@ -164,6 +166,18 @@ def test_pruned_and_failed_results_alone_are_enough_to_go_on(state):
         found.append(one.propose(lambda i: Trial(i, 0, state, found[i])))
 
     assert len({p["lr"] for p in found}) == 14
+
+
+def test_tpe_proposes_what_optunas_own_sampler_does(monkeypatch):
+    space = {name: SPACE[name] for name in ("lr", "width", "head")} | {"one": Int(3, 3)}
+    ours = proposals(proposer("tpe", space=space), 30)
+
+    def own(_space, seed):
+        return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
+
+    monkeypatch.setattr(study, "_Tpe", own)
+
+    assert proposals(proposer("tpe", space=space), 30) == ours
 
 
 def test_a_grid_has_every_point_once_conditions_included():

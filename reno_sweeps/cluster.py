@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import secrets
@@ -10,6 +11,7 @@ import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +91,8 @@ class Ray:
             return
         self._open = False
         ours = _processes(self.folder)
-        ray.shutdown()
+        with _no_collector():
+            ray.shutdown()
         _end(ours)
         if os.environ.get("RAY_AUTH_TOKEN_PATH") == str(self.folder / "token"):
             del os.environ["RAY_AUTH_TOKEN_PATH"]
@@ -125,6 +128,23 @@ def _start(folder: Path, address: str | None) -> None:
     token.write_text(TOKEN)
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)  # not ~/.ray: nothing is written outside home and cache
     ray.init(include_dashboard=False, _temp_dir=str(folder / "r"), **quiet)  # Ray opens its folder to all
+
+
+@contextlib.contextmanager
+def _no_collector() -> Iterator[None]:
+    """No object is collected inside, and what can be is collected before.
+
+    A thread whose collector meets a handle of Ray's just while Ray shuts down tells a core worker that is no more, which
+    ends the process at once.
+    """
+    before = gc.isenabled()
+    gc.disable()
+    gc.collect()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _answering(address: str) -> str:

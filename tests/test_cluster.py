@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import subprocess
@@ -117,6 +118,28 @@ def test_a_private_ray_is_private_alone_and_gone_when_it_is_closed():
     assert not ray.is_initialized()
     assert folders() == set()
     assert "RAY_AUTH_TOKEN_PATH" not in os.environ
+
+
+class Litter:
+    """A cycle, which only the collector frees; it notes whether Ray still was there."""
+
+    def __init__(self, noted: list[bool], is_there) -> None:
+        self.noted, self.is_there, self.me = noted, is_there, self
+
+    def __del__(self) -> None:
+        self.noted.append(self.is_there())
+
+
+@pytest.mark.slow
+def test_what_the_collector_frees_is_freed_before_ray_shuts_down_not_meanwhile():
+    noted: list[bool] = []
+    with cluster.Ray():
+        import ray
+
+        Litter(noted, ray.is_initialized)
+
+    assert noted == [True]
+    assert gc.isenabled()
 
 
 def nobody() -> str:

@@ -134,8 +134,8 @@ def _start(folder: Path, address: str | None) -> None:
 def _no_collector() -> Iterator[None]:
     """No object is collected inside, and what can be is collected before.
 
-    A thread whose collector meets a handle of Ray's just while Ray shuts down tells a core worker that is no more, which
-    ends the process at once.
+    A thread whose collector meets a handle of Ray's just while Ray shuts down tells a core worker that is no more: the
+    process ends at once.
     """
     before = gc.isenabled()
     gc.disable()

@@ -1,4 +1,4 @@
-"""A fresh run's metrics in two statements, where MLflow's store is a database that we talk to ourselves."""
+"""A fresh run's contents in one transaction, where MLflow's store is a database that we talk to ourselves."""
 
 from __future__ import annotations
 
@@ -7,27 +7,34 @@ from typing import Any
 
 import sqlalchemy
 from mlflow import MlflowClient
-from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric
+from mlflow.entities import Param, RunTag
+from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from tracking.rows import Point
 
-_COLUMNS = {"run_uuid", "key", "value", "timestamp", "step", "is_nan"}  # of both tables: MLflow 3.17
+_PLAIN = {"run_uuid", "key", "value"}  # columns of MLflow 3.17: of params and tags
+_COLUMNS = {
+    SqlMetric: _PLAIN | {"timestamp", "step", "is_nan"},
+    SqlLatestMetric: _PLAIN | {"timestamp", "step", "is_nan"},
+    SqlParam: _PLAIN,
+    SqlTag: _PLAIN,
+}
 
 
-class Metrics:
-    """Writes the first metrics of runs. MLflow builds an object a point and asks for each key: ten times the work."""
+class FreshRuns:
+    """Writes what runs hold that were just created.
+
+    MLflow builds an object a point, asks for each key, and syncs the disk three times.
+    """
 
     def __init__(self, client: MlflowClient) -> None:
         self._store: Any = getattr(getattr(client, "_tracking_client", None), "store", None)
-        tables = (SqlMetric.__table__, SqlLatestMetric.__table__)
-        known = all({column.name for column in table.columns} == _COLUMNS for table in tables)
+        known = all({c.name for c in kind.__table__.columns} == names for kind, names in _COLUMNS.items())
         self.usable = known and isinstance(self._store, SqlAlchemyStore)
 
-    def insert(self, run_id: str, points: Sequence[Point]) -> None:
-        """Write all metrics of a run that has none, all or none of them. Errors are MLflow's own."""
-        if not points:
-            return
+    def insert(self, run_id: str, points: Sequence[Point], params: Sequence[Param], tags: Sequence[RunTag]) -> None:
+        """Write metrics, params and new tags of a run that has none of them, all or none. Errors are MLflow's own."""
         rows = list({tuple(row.values()): row for row in (self._row(run_id, point) for point in points)}.values())
         latest: dict[str, dict[str, Any]] = {}
         for row in rows:  # as MLflow has it: the last step, of its points the latest, of these the largest
@@ -35,8 +42,14 @@ class Metrics:
             if _age(row) > _age(last):
                 latest[row["key"]] = row
         with self._store.ManagedSessionMaker(read_only=False) as session:
-            session.execute(sqlalchemy.insert(SqlMetric), rows)
-            session.execute(sqlalchemy.insert(SqlLatestMetric), list(latest.values()))
+            for kind, found in (
+                (SqlMetric, rows),
+                (SqlLatestMetric, list(latest.values())),
+                (SqlParam, [_plain(run_id, param) for param in params]),
+                (SqlTag, [_plain(run_id, tag) for tag in tags]),
+            ):
+                if found:
+                    session.execute(sqlalchemy.insert(kind), found)
 
     def _row(self, run_id: str, point: Point) -> dict[str, Any]:
         key, plain, timestamp, step = point
@@ -48,3 +61,7 @@ class Metrics:
 
 def _age(row: dict[str, Any]) -> tuple[int, int, float]:
     return row["step"], row["timestamp"], row["value"]
+
+
+def _plain(run_id: str, one: Param | RunTag) -> dict[str, str]:
+    return {"run_uuid": run_id, "key": one.key, "value": one.value}

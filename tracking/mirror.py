@@ -19,7 +19,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from tracking import names
-from tracking.bulk import Metrics
+from tracking.bulk import FreshRuns
 from tracking.calls import batches_of, clipped, dataset_of, point_of
 from tracking.errors import RefusedError, TrackingError, one_line
 from tracking.rows import OpenSweep, Point, RunRow, SweepRow, table_json
@@ -51,7 +51,7 @@ class Mirror:
     def __init__(self, tracking_uri: str, artifact_root: Path) -> None:
         self._uri, self._artifact_root = tracking_uri, artifact_root
         self._client: MlflowClient = None
-        self._bulk: Metrics
+        self._bulk: FreshRuns
         self._identity = ""
         self._experiment_id = ""
         self._known: dict[str, _Known] = {}
@@ -62,7 +62,7 @@ class Mirror:
     def open(self, sweep: SweepRow) -> OpenSweep:
         """Connect, find what is already there, write the parent run. `TrackingError` if MLflow cannot be used."""
         self._client = connect(self._uri, self._artifact_root)
-        self._bulk = Metrics(self._client)
+        self._bulk = FreshRuns(self._client)
         with trouble(f"MLflow cannot open experiment {sweep.experiment!r}"):
             self._identity = sweep.identity
             self._experiment_id = self._experiment(sweep)
@@ -241,28 +241,31 @@ class Mirror:
             self._client.log_artifact(run_id, str(copy), None if str(folder) == "." else str(folder))
 
     def _put_batches(self, known: _Known, row: RunRow, tags: dict[str, str], digest: str) -> None:
-        """As few calls as MLflow's limits allow; mostly one. Points that this process has sent are left out.
-
-        Of a call MLflow writes the tags last: the last call has the digest.
-        """
+        """Metrics, params and tags, the digest last. Points that this process has sent are left out."""
         points = [point for point in map(point_of, row.metrics) if point not in known.points]
         params = [Param(names.clean(name), clipped(str(value), _PARAM_LENGTH)) for name, value in row.params.items()]
         labels = [RunTag(name, value) for name, value in tags.items() if known.tags.get(name) != value]
-        metrics = [Metric(*point) for point in points]
+        mirrored = RunTag(names.MIRRORED, digest)
         if known.fresh and self._bulk.usable:
             known.fresh = False  # whatever becomes of this attempt: the next one asks what is there
-            self._bulk.insert(known.run_id, points)
-            metrics = []
-        batches = list(batches_of(metrics, params, labels)) or [((), (), ())]
-        for batch in batches[:-1]:
-            self._client.log_batch(known.run_id, *batch)
-        *others, last = batches[-1]
-        self._client.log_batch(known.run_id, *others, [*last, RunTag(names.MIRRORED, digest)])
+            self._bulk.insert(known.run_id, points, params, [*labels, mirrored])
+        else:
+            self._log(known.run_id, [Metric(*point) for point in points], params, labels, mirrored)
         known.tags.update(tags)
         if row.status == "RUNNING":
             known.points.update(points)
         else:  # hardly written again: need not be remembered
             known.points.clear()
+
+    def _log(
+        self, run_id: str, metrics: list[Metric], params: list[Param], labels: list[RunTag], mirrored: RunTag
+    ) -> None:
+        """As few calls as MLflow's limits allow. Of a call MLflow writes the tags last: the last call has the digest."""
+        batches = list(batches_of(metrics, params, labels)) or [((), (), ())]
+        for batch in batches[:-1]:
+            self._client.log_batch(run_id, *batch)
+        *others, last = batches[-1]
+        self._client.log_batch(run_id, *others, [*last, mirrored])
 
     def _alive(self, run_id: str) -> bool:
         try:

@@ -260,7 +260,7 @@ class Mirror:
     def _log(
         self, run_id: str, metrics: list[Metric], params: list[Param], labels: list[RunTag], mirrored: RunTag
     ) -> None:
-        """As few calls as MLflow's limits allow. Of a call MLflow writes the tags last: the last call has the digest."""
+        """As few calls as MLflow's limits allow. Of a call it writes the tags last: the last one has the digest."""
         batches = list(batches_of(metrics, params, labels)) or [((), (), ())]
         for batch in batches[:-1]:
             self._client.log_batch(run_id, *batch)

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from reno_sweeps.heads._layout import halved
 
+NARROW = 4  # entries of a window up to which it is looked through one after another (CPU)
 DENSE = 8  # rows of a window below which a product over all rows beats gathering the winners' (CPU)
 
 
@@ -73,53 +74,86 @@ class _First(torch.autograd.Function):
 
 
 class Windows(NamedTuple):
-    """Which rows each position of a pool sees: [positions, widest] row numbers; short windows repeat their last."""
+    """Which entries each position of a pool sees: [positions, widest] numbers; short windows repeat their last."""
 
-    rows: Tensor
-    regular: bool  # equal windows side by side over all rows
-    fading: Tensor  # [widest, 1] whole numbers, falling from `widest` to 1
+    entries: Tensor
+    rows: int  # of the convolution in each entry: equal windows side by side see them all, others see maxima of two
 
 
 class _Second(torch.autograd.Function):
     """The maxima are found without their places, which takes a thirtieth of the time; places follow by comparison.
 
     On the way back every channel of a position has one winner. The weight's gradient gathers the winners' rows (a
-    weighted embedding bag for each output channel) instead of multiplying by rows of zeros.
+    weighted embedding bag for each output channel) instead of multiplying by rows of zeros, where these are many.
+    All clips of a model are one matrix, each with a row of zeros at either end: a product over shifted rows is a tap
+    of the convolution, and nothing is cut out for it.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, windows: Windows, learns: bool) -> Tensor:
-        models, batch, n, inputs = x.shape
-        padded = functional.pad(x, (0, 0, 1, 1)).view(models, batch, (n + 2) * inputs)
-        neighbours = padded.unfold(-1, 3 * inputs, inputs).reshape(models, batch * n, 3 * inputs)
-        y = torch.bmm(neighbours, weight.flatten(1, 2)).view(models, batch, n, -1)
-        positions, widest = windows.rows.shape
-        seen = (y if windows.regular else y[:, :, windows.rows.flatten()]).view(models, batch, positions, widest, -1)
+        models, batch, n, _ = x.shape
+        neighbours = _neighbours(x)
+        y = torch.bmm(neighbours, weight.flatten(1, 2)).view(models, batch, n + 2, -1)
+        entries = y[:, :, :n] if windows.rows == 1 else torch.maximum(y[:, :, : n - 1 : 2], y[:, :, 1:n:2])
+        positions, widest = windows.entries.shape
+        apart = positions * widest == entries.shape[2]
+        seen = entries if apart else entries[:, :, windows.entries.flatten()]
+        seen = seen.view(models, batch, positions, widest, -1)
         top = seen.amax(3)
         if not learns:
             return top
-        place = (seen == top[:, :, :, None]).view(torch.int8).mul(windows.fading).amax(3)
-        ctx.save_for_backward(neighbours, weight, place)
+        second = None if windows.rows == 1 else y[:, :, : n - 1 : 2] < y[:, :, 1:n:2]
+        ctx.save_for_backward(neighbours, weight, _places(seen, top), second)
         ctx.windows, ctx.n = windows, n
         return top
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        neighbours, weight, place = ctx.saved_tensors
+        neighbours, weight, place, second = ctx.saved_tensors
         upstream = upstream.to(weight.dtype)
-        rows = _rows(place, ctx.windows)
+        rows = _rows(place, second, ctx.windows)
         spread = _spread(upstream, rows, ctx.n)
         return _to_input(spread, weight), _to_weight(neighbours, upstream, rows, spread, weight.shape), None, None
 
 
-def _rows(place: Tensor, windows: Windows) -> Tensor:
-    """The winners' row numbers [models, batch, positions, out] from what `fading` left of their places."""
-    widest = windows.rows.shape[1]
-    place = (widest - place.long()).clamp_(max=widest - 1)  # a maximum that is no number equals nothing
-    if windows.regular:
-        return place.add_(windows.rows[:, :1])
-    return windows.rows[torch.arange(len(windows.rows), device=place.device)[:, None], place]
+def _neighbours(x: Tensor) -> Tensor:
+    """The three rows that each output sees: x [models, batch, n, in] → [models, batch·(n + 2), 3·in].
+
+    Of every clip's n + 2 rows the last two mix it with the next clip: they are looked at by nobody.
+    """
+    models, batch, n, inputs = x.shape
+    padded = x.new_empty(models, batch * (n + 2) + 2, inputs)
+    clips = padded[:, :-2].view(models, batch, n + 2, inputs)
+    clips[:, :, 1:-1] = x
+    clips[:, :, 0] = clips[:, :, -1] = padded[:, -2:] = 0
+    return padded.flatten(1).unfold(1, 3 * inputs, inputs).contiguous()
+
+
+def _places(seen: Tensor, top: Tensor) -> Tensor:
+    """Which of its window's entries each maximum is, the first of equals: small whole numbers, of `top`'s shape.
+
+    seen [models, batch, positions, widest, out]. Where nothing equals (no number) it is the last, or one further.
+    """
+    widest = seen.shape[3]
+    if widest > NARROW:
+        kind = torch.int8 if widest < 128 else torch.int32
+        fading = torch.arange(widest, 0, -1, device=seen.device, dtype=kind)[:, None]
+        return widest - (seen == top[:, :, :, None]).view(torch.int8).mul(fading).amax(3)
+    place = torch.zeros_like(top, dtype=torch.int8)
+    for entry in reversed(range(widest - 1)):
+        place.add_(1).mul_((seen[:, :, :, entry] != top).view(torch.int8))
+    return place
+
+
+def _rows(place: Tensor, second: Tensor | None, windows: Windows) -> Tensor:
+    """The winners' row numbers [models, batch, positions, out] from their places in their windows.
+
+    `second` [models, batch, entries, out]: whether the second row of each entry wins; None: an entry is a row.
+    """
+    entry = place.to(windows.entries.dtype).add_(windows.entries[:, :1])
+    torch.minimum(entry, windows.entries[:, -1:], out=entry)  # matters to what is no number alone
+    return entry if second is None else second.gather(2, entry).to(entry.dtype).add_(entry, alpha=2)
 
 
 def _spread(upstream: Tensor, rows: Tensor, n: int) -> Tensor:
@@ -129,22 +163,23 @@ def _spread(upstream: Tensor, rows: Tensor, n: int) -> Tensor:
 
 
 def _to_input(spread: Tensor, weight: Tensor) -> Tensor:
-    """The way back through the convolution: one product a tap over shifted rows; nothing is unfolded."""
+    """The way back through the convolution: one product a tap over shifted rows."""
     models, batch, padded, out = spread.shape
-    n, flat = padded - 2, spread.view(models * batch, padded, out)
-    taps = weight.transpose(2, 3).repeat_interleave(batch, 0)  # [models·batch, 3, out, in]
-    back = torch.bmm(flat[:, 2:], taps[:, 0])
-    back.baddbmm_(flat[:, 1:-1], taps[:, 1]).baddbmm_(flat[:, :-2], taps[:, 2])
-    return back.view(models, batch, n, -1)
+    flat, taps = spread.view(models, batch * padded, out), weight.transpose(2, 3)  # [models, 3, out, in]
+    rows = batch * padded - 2
+    back = flat.new_empty(models, batch * padded, weight.shape[2])
+    inner = torch.bmm(flat[:, 2:], taps[:, 0], out=back[:, :rows])
+    inner.baddbmm_(flat[:, 1:-1], taps[:, 1]).baddbmm_(flat[:, :rows], taps[:, 2])
+    return back.view(models, batch, padded, -1)[:, :, : padded - 2]
 
 
 def _to_weight(neighbours: Tensor, upstream: Tensor, rows: Tensor, spread: Tensor, shape: torch.Size) -> Tensor:
     models, batch, positions, out = upstream.shape
-    n = spread.shape[2] - 2
-    if n < DENSE * positions:
-        inner = spread[:, :, 1:-1].reshape(models, batch * n, out)
-        return torch.bmm(neighbours.transpose(1, 2), inner).view(shape)
-    starts = torch.arange(models * batch, device=rows.device).mul_(n).view(models, batch, 1, 1)
+    padded = spread.shape[2]
+    if padded < DENSE * positions:
+        slopes = spread.view(models, batch * padded, out)[:, 1:]  # from a clip's first row on
+        return torch.bmm(neighbours[:, :-1].transpose(1, 2), slopes).view(shape)
+    starts = torch.arange(models * batch, device=rows.device).mul_(padded).view(models, batch, 1, 1)
     by_channel = (rows + starts).permute(0, 3, 1, 2).reshape(models * out, batch * positions)
     shares = upstream.permute(0, 3, 1, 2).reshape(models * out, batch * positions)
     slopes = functional.embedding_bag(by_channel, neighbours.flatten(0, 1), mode="sum", per_sample_weights=shares)
@@ -156,10 +191,10 @@ def _windows(n: int, positions: int | None, device: torch.device) -> Windows:
     """Of MaxPool(2) and then torch.nn.functional.adaptive_max_pool1d; small n repeats windows."""
     pairs, width = halved(n), 2 if n > 1 else 1
     positions = pairs if positions is None else positions
+    regular = pairs % positions == 0 and n == pairs * width
+    width, rows = (width, 1) if regular else (1, width)
     step = torch.arange(positions, device=device)
     start, end = step * pairs // positions * width, ((step + 1) * pairs + positions - 1) // positions * width
     widest = int((end - start).max())
-    rows = torch.minimum(start[:, None] + torch.arange(widest, device=device), end[:, None] - 1)
-    kind = torch.int8 if widest < 128 else torch.int32
-    fading = torch.arange(widest, 0, -1, device=device, dtype=kind)[:, None]
-    return Windows(rows, positions * widest == n and n % 2 == 0, fading)
+    entries = torch.minimum(start[:, None] + torch.arange(widest, device=device), end[:, None] - 1)
+    return Windows(entries, rows)

@@ -50,7 +50,7 @@ def _distributions(za: Tensor, zb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     near = shift.abs().amax(-1, keepdim=True) < 1
     step = torch.where(near, shift, 0.0)
     gap = torch.where(near, step - torch.log1p((q * torch.expm1(step)).sum(-1, keepdim=True)), log_p - log_q)
-    difference = torch.where(gap <= 0, q * torch.expm1(gap.clamp(max=0)), -p * torch.expm1(-gap.clamp(min=0)))
+    difference = torch.where(gap <= 0, q, -p) * torch.expm1(-gap.abs())
     return p, q, difference
 
 
@@ -68,11 +68,15 @@ def _value(p: Tensor, q: Tensor, ratio: Tensor, log_ratio: Tensor, beta: Tensor,
     excess = (1 + ratio) * grown - ratio
     excess = torch.where(ratio.abs() * beta.clamp(min=1) < SERIES_BELOW, _series(ratio, beta), excess)
     near = ((q + delta) / total * excess).sum(-1, keepdim=True).clamp(min=0)
-    far = torch.logsumexp(torch.log((p + delta) / total) + order * log_ratio, -1, keepdim=True) / _nonzero(order)
     grows = order * near  # Σ p̃^β q̃^(1−β) − 1
     small = grows.abs() < 0.5  # otherwise D is not small, or its power overflowed: logarithms serve
     by_growth = torch.log1p(torch.where(small, grows, 0.0)) / _nonzero(order)
-    return torch.where(order == 0, near, torch.where(small, by_growth, far))
+    value = torch.where(order == 0, near, by_growth)
+    sure = small | (order == 0)
+    if not p.is_cuda and sure.all():  # a GPU would have to be waited for
+        return value
+    far = torch.logsumexp(torch.log((p + delta) / total) + order * log_ratio, -1, keepdim=True) / _nonzero(order)
+    return torch.where(sure, value, far)
 
 
 def _series(t: Tensor, beta: Tensor) -> Tensor:

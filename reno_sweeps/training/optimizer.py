@@ -44,7 +44,8 @@ class AdamW:
         self._weights, self._moments, self._decay = weights, moments, tuple(decay)
         block = weights.block
         self._apart = block.device.type == "cpu" and (len(block) == 1 or weights.entries > SMALL)
-        self._views = [list(weights.views(b).values()) for b in (block, moments.first, moments.second)]
+        parts = (block, moments.first, moments.second) if self._apart else ()
+        self._own = [[view.unbind() for view in weights.views(part).values()] for part in parts]
         self._decays = torch.tensor(self._decay, dtype=torch.float64, device=block.device)
 
     def step(self, gradients: Sequence[Tensor], rates: Tensor, active: Tensor | None = None) -> None:
@@ -59,42 +60,42 @@ class AdamW:
 
     @torch.no_grad()
     def _one_by_one(self, gradients: Sequence[Tensor], rates: Sequence[float], active: Sequence[bool] | None) -> None:
+        own = [gradient.contiguous().unbind() for gradient in gradients]  # the operator reads memory, not strides
+        matrices, counts = self._weights.matrices, self._moments.steps.unbind()
         for model, (rate, decay) in enumerate(zip(rates, self._decay, strict=True)):
             if active is None or active[model]:
-                self._moments.steps[model] += 1
-                self._fused(model, gradients, rate, decay, slice(0, self._weights.matrices))
-                self._fused(model, gradients, rate, 0.0, slice(self._weights.matrices, None))
-
-    def _fused(self, model: int, gradients: Sequence[Tensor], rate: float, decay: float, chosen: slice) -> None:
-        weights, first, second = ([view[model] for view in views[chosen]] for views in self._views)
-        torch._fused_adamw_(
-            weights,
-            [g[model].contiguous() for g in gradients[chosen]],  # the operator reads memory, not strides
-            first,
-            second,
-            [],
-            [self._moments.steps[model]] * len(weights),
-            lr=rate,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
-            weight_decay=decay,
-            eps=EPSILON,
-            amsgrad=False,
-            maximize=False,
-        )
+                counts[model].add_(1)
+                weights, first, second, slopes = ([part[model] for part in parts] for parts in (*self._own, own))
+                for chosen, share in ((slice(0, matrices), decay), (slice(matrices, None), 0.0)):
+                    torch._fused_adamw_(
+                        weights[chosen],
+                        slopes[chosen],
+                        first[chosen],
+                        second[chosen],
+                        [],
+                        [counts[model]] * len(weights[chosen]),
+                        lr=rate,
+                        beta1=BETAS[0],
+                        beta2=BETAS[1],
+                        weight_decay=share,
+                        eps=EPSILON,
+                        amsgrad=False,
+                        maximize=False,
+                    )
 
     @torch.no_grad()
     def _together(self, gradients: Sequence[Tensor], rates: Tensor, active: Tensor | None) -> None:
         block, moments, kind = self._weights.block, self._moments, self._weights.block.dtype
-        gradient = torch.cat([g.flatten(1) for g in gradients], 1)
         there = torch.ones_like(moments.steps) if active is None else active.to(moments.steps.dtype)
-        moments.steps += there
-        steps, share = moments.steps.double().clamp(min=1), there.to(kind)[:, None]
+        steps, share = (moments.steps + there).double().clamp(min=1), there.to(kind)[:, None]
         rate, root = there * rates / (1 - BETAS[0] ** steps), (1 - BETAS[1] ** steps).sqrt()
-        block[:, : self._weights.decaying] *= (1 - there * rates * self._decays)[:, None].to(kind)
+        shrunk = (1 - there * rates * self._decays)[:, None].to(kind)
+        gradient, below = torch.cat([g.flatten(1) for g in gradients], 1), torch.empty_like(block)
+        moments.steps += there  # from here on no memory is asked for that could be missing: all of a step, or nothing
+        block[:, : self._weights.decaying] *= shrunk
         moments.first.lerp_(gradient, (1 - BETAS[0]) * share)
         moments.second.lerp_(gradient.square_(), (1 - BETAS[1]) * share)
-        below = moments.second.sqrt().div_(root[:, None].to(kind)).add_(EPSILON)
+        torch.sqrt(moments.second, out=below).div_(root[:, None].to(kind)).add_(EPSILON)
         block -= torch.div(moments.first, below, out=below).mul_(rate[:, None].to(kind))
 
 

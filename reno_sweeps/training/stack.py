@@ -16,6 +16,7 @@ from reno_sweeps.training import judge, optimizer, predict, replay, scores
 from reno_sweeps.training.cohort import Structure, structure
 from reno_sweeps.training.data import Data, Tensors, together
 from reno_sweeps.training.dropout import Masks
+from reno_sweeps.training.epoch import Epoch
 from reno_sweeps.training.member import Member, generator, padded
 from reno_sweeps.training.objective import Objective, balanced
 from reno_sweeps.training.params import Params
@@ -65,6 +66,7 @@ class Stack:
         self._scales = [together([m.scales[i] for m in self.members]) for i in range(len(self._embeddings))]
         self._validation, self._present = padded([m.split.validation for m in models], self._device)
         self._replay: replay.Replay | None = None  # of these models, in this memory
+        self._epoch: Epoch | None = None  # under way
 
     def _balance(self) -> Tensor | None:
         """Weight of each class [models, classes]; None: all alike."""
@@ -85,9 +87,11 @@ class Stack:
             return
         self.members = [self.members[i] for i in places]
         index = torch.tensor(places, device=self._device)
+        epoch = None if self._epoch is None else self._epoch.part(index)
         first, second, steps = (x[index] for x in (self._moments.first, self._moments.second, self._moments.steps))
         weights = Weights(self._weights.block[index], self._weights.shapes)
         self._take(weights, optimizer.Moments(first, second, steps), self._kept[index])
+        self._epoch = epoch
 
     def join(self, other: Stack) -> None:
         """Take in the models of another stack of the same structure, wherever they are in their training."""
@@ -114,57 +118,44 @@ class Stack:
     def advance(self) -> list[dict[str, float] | str]:
         """Train one more epoch: each model's metrics, or why its numbers are no longer finite.
 
-        All or nothing: an exception (no memory) leaves the models as they were before the epoch.
+        After an exception (no memory) the models are where the last whole step left them. The next call goes on from
+        there, also that of a part of this stack.
         """
         start = time.perf_counter()
-        before = self._state()
-        try:
-            with arithmetic(self._settings.training_precision):
-                found = self._train()
-                faults = self._faults(found)
-            validated = self._validated()
-        except BaseException:
-            self._restore(before)
-            raise
+        epoch = self._epoch = self._epoch or self._begun()
+        with arithmetic(self._settings.training_precision):
+            found = self._train(epoch)
+            faults = self._faults(found)
+        validated = self._validated()
+        self._epoch = None
         seconds = (time.perf_counter() - start) / len(self)
         return [self._note(i, found, faults, validated, seconds) for i in range(len(self))]
 
-    def _state(self) -> tuple[list[Tensor], list[Tensor]]:
-        tensors = (self._weights.block, self._moments.first, self._moments.second, self._moments.steps)
-        return [x.clone() for x in tensors], [member.order.get_state() for member in self.members]
+    def _begun(self) -> Epoch:
+        multiple = self._settings.training_batch_size if replay.possible(self._device) else 1
+        return Epoch.of(self.members, self._device, multiple)
 
-    def _restore(self, state: tuple[list[Tensor], list[Tensor]]) -> None:
-        tensors = (self._weights.block, self._moments.first, self._moments.second, self._moments.steps)
-        for now, before in zip(tensors, state[0], strict=True):
-            now.copy_(before)
-        for member, order in zip(self.members, state[1], strict=True):
-            member.order.set_state(order)
-
-    def _train(self) -> dict[str, list[float]]:
+    def _train(self, epoch: Epoch) -> dict[str, list[float]]:
         """One pass over each model's training clips; the mean over its clips of every part of the objective."""
         size, captured = self._settings.training_batch_size, replay.possible(self._device)
-        parts = [member.shuffled() for member in self.members]
-        rows, present = padded(parts, self._device, multiple=size if captured else 1)
-        rates = [member.rate for member in self.members]
-        lr = torch.tensor(rates, dtype=torch.float64, device=self._device)
-        step = self._captured(rows[:, :size], present[:, :size], lr) if captured else self._step
-        sums: dict[str, Tensor] = {}
-        for start in range(0, rows.shape[1], size):
-            there = present[:, start : start + size]
-            counts = there.sum(1)
-            full = not captured and min(start + size, rows.shape[1]) <= min(map(len, parts))
-            for name, value in step(rows[:, start : start + size], None if full else there, lr).items():
-                sums[name] = sums.get(name, 0) + torch.where(counts > 0, value.double() * counts, 0)
-        table = torch.stack(list(sums.values())).cpu().tolist()  # the one wait for the device in an epoch of training
-        clips = list(map(len, parts))
-        return {name: [v / n for v, n in zip(row, clips, strict=True)] for name, row in zip(sums, table, strict=True)}
+        step = self._captured(epoch) if captured else self._step
+        for start in range(epoch.done, epoch.rows.shape[1], size):
+            rows, there = (x[:, start : start + size] for x in (epoch.rows, epoch.present))
+            full = not captured and start + rows.shape[1] <= epoch.shortest
+            epoch.note(step(rows, None if full else there, epoch.rates), there)
+        return epoch.means()
 
-    def _captured(self, rows: Tensor, present: Tensor, rates: Tensor) -> Callable[..., dict[str, Tensor]]:
+    def _captured(self, epoch: Epoch) -> Callable[..., dict[str, Tensor]]:
         """The step as a captured program, for as long as the same models train."""
         if self._replay is None:
-            before = self._state()
-            self._replay = replay.Replay(self._step, rows, present, rates)
-            self._restore(before)
+            size = self._settings.training_batch_size
+            state = (self._weights.block, self._moments.first, self._moments.second, self._moments.steps)
+            before = [x.clone() for x in state]
+            try:
+                self._replay = replay.Replay(self._step, epoch.rows[:, :size], epoch.present[:, :size], epoch.rates)
+            finally:  # steps made for the capture do not count
+                for now, then in zip(state, before, strict=True):
+                    now.copy_(then)
         return self._replay
 
     def _step(self, rows: Tensor, present: Tensor | None, rates: Tensor) -> dict[str, Tensor]:
@@ -210,7 +201,8 @@ class Stack:
 
     def _faults(self, found: Mapping[str, Sequence[float]]) -> list[str | None]:
         """What is no longer finite of each model, in words."""
-        sound = self._weights.block.isfinite().all(1).tolist()
+        sums = self._weights.block.sum(1)  # one pass; a sum of finite numbers may overflow, and is then looked into
+        sound = (sums.isfinite() if sums.isfinite().all() else self._weights.block.isfinite().all(1)).tolist()
         faults: list[str | None] = []
         for loss, weights in zip(found["loss"], sound, strict=True):
             fault = None if weights else "the weights are no longer finite"

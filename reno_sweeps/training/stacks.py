@@ -109,7 +109,7 @@ class Stacks:
         return [epoch, FoldFinished(key, result) if isinstance(result, FoldResult) else FoldFailed(key, result)]
 
     def _halved(self, stack: Stack, error: Exception) -> list[Event]:
-        """Memory did not suffice: the same epoch once more, in halves. They are as they were before it."""
+        """Memory did not suffice: the epoch goes on in halves from where it was."""
         if len(stack) == 1:
             self._stacks.remove(stack)
             reason = f"{self._device} has not the memory to train even one such model: {str(error).splitlines()[0]}"

@@ -9,6 +9,7 @@ import torch
 from reno_sweeps.records import EpochEnded, FoldFailed, FoldFinished, Key, Split
 from reno_sweeps.training import memory, replay
 from reno_sweeps.training.data import Tensors
+from reno_sweeps.training.optimizer import AdamW
 from reno_sweeps.training.stack import Stack
 from reno_sweeps.training.stacks import Stacks
 from reno_sweeps.training.trainer import train_cohort
@@ -80,6 +81,46 @@ def test_a_cohort_that_memory_does_not_take_is_halved_said_once_and_loses_nothin
     assert sum(isinstance(event, FoldFinished) for event in events) == 6
     assert said == ["cpu ran out of memory with 6 models at once; going on with 3"]
     assert tried.count(6) == at + 1
+
+
+@pytest.mark.parametrize("where", ["_loss", "_validated"])
+@pytest.mark.parametrize("head", ["reno", "linear"])
+def test_memory_that_ends_anywhere_in_an_epoch_costs_no_step_and_repeats_none(where, head, data, family, monkeypatch):
+    expected = losses(train_cohort(family(head), data, width=1))
+    true, steps, calls = getattr(Stack, where), [], []
+
+    def short(self, *inputs):
+        calls.append(len(self))
+        if len(self) > 2 and len(calls) % 2 == 0:
+            raise torch.OutOfMemoryError
+        return true(self, *inputs)
+
+    step = AdamW.step
+    monkeypatch.setattr(AdamW, "step", lambda self, *inputs: steps.append(len(self._decay)) or step(self, *inputs))
+    monkeypatch.setattr(Stack, where, short)
+    found = losses(train_cohort(family(head), data, width=6, say=lambda _: None))
+
+    assert max(calls) == 6
+    assert same(found, expected)
+    sizes = [len(model.split.train) for model in family(head)]
+    assert sum(steps) >= sum(len(found[m.key]) * -(-n // 13) for m, n in zip(family(head), sizes, strict=True))
+    assert sum(steps) <= sum(map(len, found.values())) * -(-max(sizes) // 13)
+
+
+def test_a_step_that_finds_no_memory_changes_nothing(data, family, monkeypatch):
+    one = Stack(family("linear"), data, Tensors(data, "cpu"), "cpu")
+    one.advance()
+    state = (one._weights.block, one._moments.first, one._moments.second, one._moments.steps)
+    before = [x.clone() for x in state]
+
+    def short(*inputs):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(torch, "empty_like", short)  # the last memory that the optimizer asks for
+
+    with pytest.raises(torch.OutOfMemoryError):
+        one.advance()
+    assert all(torch.equal(x, y) for x, y in zip(state, before, strict=True))
 
 
 def test_a_device_without_room_for_one_model_fails_it_with_the_reason(data, family, small_memory):

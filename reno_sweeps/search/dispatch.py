@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BATCH = 0.3  # seconds of news that a worker sends at once; so late may a stop be heard
-POLL = 0.05  # seconds between two looks into an empty mailbox
+POLL = 0.05, 0.25  # seconds between two looks into an empty mailbox: the first, and when nothing comes for long
 LAST = 30.0  # seconds in which Tune's thread hears that it should leave; it listens between two waits for workers
 REST = 0.1  # seconds between two looks of an idle worker
 
@@ -104,9 +104,10 @@ class CohortSearcher(Searcher):
         self._mailbox = mailbox
         self._training: set[str] = set()
         self._free = False  # a worker has come back, and Tune keeps it for the next cohort
+        self._next = 0.0  # when to look again, on a clock that is never set: Tune asks ten times a second and more
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # noqa: D102
-        while True:
+        while not self._training or time.monotonic() >= self._next:
             cohort = ray.get(self._mailbox.next.remote(self._free))
             if cohort == CLOSED:
                 return Searcher.FINISHED
@@ -114,13 +115,16 @@ class CohortSearcher(Searcher):
                 self._training.add(trial_id)
                 self._free = False
                 return {"cohort": cohort}
+            self._next = time.monotonic() + POLL[1]
             if self._training:
                 return None
-            time.sleep(POLL)  # wait here while nothing trains: Tune would look again after one or two seconds
+            time.sleep(POLL[0])  # wait here while nothing trains: Tune would look again after one or two seconds
+        return None
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:  # noqa: ARG002, D102
         self._training.discard(trial_id)
         self._free = self._free or not error
+        self._next = 0.0
 
     def save(self, checkpoint_path: str) -> None:  # noqa: D102
         pass
@@ -178,16 +182,19 @@ class Dispatcher:
 
     def take(self, wait: float) -> list[Event]:
         """News from the workers; waits at most `wait` seconds for some."""
-        end = time.monotonic() + wait
+        end, pause = time.monotonic() + wait, POLL[0]
         while True:
             if self._died is not None:
                 raise RuntimeError("Ray Tune ended unexpectedly") from self._died
-            for note in ray.get(self._mailbox.notes.remote()):
+            news: list[Event]
+            news, notes = ray.get(self._mailbox.take.remote())
+            for note in notes:
                 logger.warning(note)
-            news: list[Event] = ray.get(self._mailbox.take.remote())
-            if news or time.monotonic() >= end:
+            left = end - time.monotonic()
+            if news or left <= 0:
                 return news
-            time.sleep(POLL)
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, POLL[1])
 
     def stop(self, keys: Collection[Key]) -> None:
         """Tell models to leave at the end of their epoch; each answers with an event of its end."""

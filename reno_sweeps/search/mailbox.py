@@ -90,12 +90,6 @@ class Mailbox:
         with self._lock:
             self._notes.append(text)
 
-    def notes(self) -> list[str]:
-        """What an operator should hear, since the last call."""
-        with self._lock:
-            notes, self._notes = self._notes, []
-        return notes
-
     def post(self, cohort: str, events: Sequence[Event], *, adopts: bool = False) -> tuple[set[Key], list[Model]]:
         """A worker's news. Models that ended are struck off the cohort.
 
@@ -110,12 +104,13 @@ class Mailbox:
             self._events.extend(events)
             return set(self._stops), self._adopted(cohort) if adopts else []
 
-    def take(self) -> list[Event]:
-        """All news since the last call."""
+    def take(self) -> tuple[list[Event], list[str]]:
+        """All news since the last call, and what an operator should hear."""
         with self._lock:
-            news = list(self._events)
+            news, notes = list(self._events), self._notes
             self._events.clear()
-        return news
+            self._notes = []
+        return news, notes
 
     def abandon(self, cohort: str, reason: str) -> None:
         """The cohort cannot go on: its remaining models fail with the reason."""

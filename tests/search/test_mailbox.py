@@ -32,19 +32,19 @@ def test_events_are_taken_once_in_the_order_in_which_they_were_posted(mailbox):
     news = [EpochEnded(Key("trial 0", 0, fold), 1, {}) for fold in (1, 0)]
     mailbox.post("a", news)
 
-    assert mailbox.take() == news
-    assert mailbox.take() == []
+    assert mailbox.take()[0] == news
+    assert mailbox.take()[0] == []
 
 
 def test_after_a_death_only_what_had_not_ended_is_trained_again_and_it_is_noted(mailbox):
     mailbox.put("a", models("trial 0"))
     assert len(mailbox.cohort("a")) == 2
-    assert mailbox.notes() == []
+    assert mailbox.take()[1] == []
     mailbox.post("a", [FoldFailed(Key("trial 0", 0, 0), "why"), EpochEnded(Key("trial 0", 0, 1), 1, {})])
 
     assert [m.key.fold for m in mailbox.cohort("a")] == [1]
-    assert mailbox.notes() == [f"a worker died; attempt 2 of {ATTEMPTS} for trial 0"]
-    assert mailbox.notes() == []
+    assert mailbox.take()[1] == [f"a worker died; attempt 2 of {ATTEMPTS} for trial 0"]
+    assert mailbox.take()[1] == []
 
 
 def test_a_model_that_is_stopped_before_it_begins_answers_and_does_not_begin(mailbox):
@@ -52,7 +52,7 @@ def test_a_model_that_is_stopped_before_it_begins_answers_and_does_not_begin(mai
     mailbox.stop({Key("trial 0", 0, 0)})
 
     assert [m.key.fold for m in mailbox.cohort("a")] == [1]
-    assert mailbox.take() == [FoldStopped(Key("trial 0", 0, 0), epoch=0)]
+    assert mailbox.take()[0] == [FoldStopped(Key("trial 0", 0, 0), epoch=0)]
     assert mailbox.stops() == {Key("trial 0", 0, 0)}
 
 
@@ -73,7 +73,7 @@ def test_what_is_left_of_an_abandoned_cohort_fails_with_the_reason(mailbox):
     mailbox.abandon("a", "no memory")
     mailbox.abandon("a", "again")
 
-    assert [event.reason for event in mailbox.take()] == ["its own", "no memory"]
+    assert [event.reason for event in mailbox.take()[0]] == ["its own", "no memory"]
     assert mailbox.cohort("a") == []
 
 
@@ -175,7 +175,7 @@ def test_those_that_joined_are_trained_again_after_their_workers_death_and_fail_
     training.abandon("a", "no memory")
 
     assert left == [Key("trial 0", 0, 2), Key("trial 1", 0, 0), Key("trial 1", 0, 1)]
-    assert training.take() == [FoldFailed(key, "no memory") for key in (left[0], left[2])]
+    assert training.take()[0] == [FoldFailed(key, "no memory") for key in (left[0], left[2])]
 
 
 def test_nobody_joins_where_none_is_asked_for_a_worker_rests_all_is_over_or_the_cohort_has_ended(training):
@@ -204,4 +204,4 @@ def test_only_models_of_a_structure_that_the_cohort_has_had_join(mailbox):
 def test_what_a_worker_has_to_say_is_noted(mailbox):
     mailbox.note("out of memory: 8 models at a time from now on")
 
-    assert mailbox.notes() == ["out of memory: 8 models at a time from now on"]
+    assert mailbox.take()[1] == ["out of memory: 8 models at a time from now on"]

@@ -1,15 +1,15 @@
 """Whole sweeps, the naive peer and ours in one run on one machine: trials an hour, time to a score, overhead, memory.
 
 python benchmarks/sweeps.py [throughput] [race] [--full] [--trials 4] [--epochs 3] [--clips 400] [--rounds 1]
-                            [--race-trials 6] [--seeds 1] [--more 4] [--apart 1.5] [--folds 5]
+                            [--race-trials 6] [--seeds 1] [--more 4] [--pruner median] [--apart 1.5] [--folds 5]
                             [--cohort auto|K] [--workers N] [--data DIR] [--device cpu|cuda] [--output results.json]
 
 Both sides: the same embeddings, folds, epochs and protocol (`selection: paper`: four folds train, the fifth stops and
 selects), each a process of its own, timed from its start to its exit, all start-up and tracking included.
 `throughput`: the same random configurations, all trained to the end (patience = epochs), sides in alternating order.
-`race`: each side searches for itself (TPE); the peer ends after `--race-trials`; ours, with `pruner: median`, may try
-`--more` times as many within the peer's wall time, and is timed to the first trial that is at least as good as the
-peer's best. Memory: resident, summed over the process tree, twice a second.
+`race`: each side searches for itself (TPE); the peer ends after `--race-trials`; ours, with a pruner, may try `--more`
+times as many within the peer's wall time, and is timed to the first trial that is at least as good as the peer's best,
+where it ends. Memory: resident, summed over the process tree, twice a second.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ class Sizes:
     device: str
     precision: str
     cohort: str
+    pruner: str
 
 
 # --- one side, once ------------------------------------------------------------------------------------------------
@@ -245,8 +246,9 @@ def race_once(bench: Bench, seed: int) -> dict[str, Any]:
     sizes = bench.sizes
     asked: dict[str, Any] = {"patience": min(PATIENCE, sizes.epochs), "seed": seed, "sampler": "tpe"}
     peer = run_side("peer", bench.job(sizes.race_trials, **asked))
-    job = bench.job(sizes.race_trials * sizes.more, **asked, pruner="median")
-    ours = run_side("ours", {**job, "time": f"{math.ceil(peer['wall_seconds'])}s"})
+    job = bench.job(sizes.race_trials * sizes.more, **asked, pruner=sizes.pruner)
+    target = max(trial["objective"] for trial in peer["trials"])
+    ours = run_side("ours", {**job, "time": f"{math.ceil(peer['wall_seconds'])}s", "target": target})
     return compared(peer, ours)
 
 
@@ -290,6 +292,7 @@ def arguments() -> argparse.Namespace:
     for name, value in SMALL.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value))
     parser.add_argument("--more", type=int, default=4, help="ours may try so many times the peer's trials in the race")
+    parser.add_argument("--pruner", choices=["median", "hyperband"], default="median", help="of ours in the race")
     parser.add_argument("--folds", type=int, default=material.FOLDS)
     parser.add_argument("--cohort", default="auto")
     parser.add_argument("--workers", type=int, default=1, help="the peer's trials at once on a GPU; on CPUs all cores")

@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,8 @@ class CohortTrainable(tune.Trainable):
         stops: set[Key] = set()
         joining: list[Model] = []
         news: list[Event] = []
-        posted = time.monotonic()
+        posted, sent = time.monotonic(), deque[Any]()
+        adopts = self._device != "cpu"  # a GPU's one worker is to stay full; what waits for a core another one takes
         events = train_cohort(
             models,
             self._data,
@@ -81,19 +83,13 @@ class CohortTrainable(tune.Trainable):
         for event in events:
             news.append(event)
             if time.monotonic() - posted > BATCH:
-                left, joined = self._post(cohort, news, adopts=self._device != "cpu")
-                stops |= left
-                joining += joined
+                sent.append(self._mailbox.post.remote(cohort, news, adopts=adopts))
                 news, posted = [], time.monotonic()
-        self._post(cohort, news)
-
-    def _post(self, cohort: str, news: Sequence[Event], *, adopts: bool = False) -> tuple[set[Key], list[Model]]:
-        """Send news, hear who should leave and who joins. Waits: an event that was posted is not lost with us.
-
-        Only on a GPU do others join: its one worker is to stay full. On a CPU another worker takes what waits.
-        """
-        answer: tuple[set[Key], list[Model]] = ray.get(self._mailbox.post.remote(cohort, list(news), adopts=adopts))
-        return answer
+                if adopts or len(sent) > 1:  # who joins is waited for; who leaves is heard a batch later
+                    left, joined = ray.get(sent.popleft())
+                    stops |= left
+                    joining += joined
+        ray.get(self._mailbox.post.remote(cohort, news))  # waits: an event that was posted is not lost with us
 
 
 class CohortSearcher(Searcher):

@@ -249,7 +249,9 @@ def race_once(bench: Bench, seed: int) -> dict[str, Any]:
     job = bench.job(sizes.race_trials * sizes.more, **asked, pruner=sizes.pruner)
     target = max(trial["objective"] for trial in peer["trials"])
     ours = run_side("ours", {**job, "time": f"{math.ceil(peer['wall_seconds'])}s", "target": target})
-    return compared(peer, ours)
+    row = compared(peer, ours)
+    print(f"race, seed {seed}: {json.dumps(row)}", file=sys.stderr, flush=True)  # a race takes minutes
+    return row
 
 
 def compared(peer: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:

@@ -109,19 +109,19 @@ def real(folder: Path, encoders: tuple[str, ...] = REAL) -> Material:
     return Material(corpus, vectors, FOLDS if None in own else len(own), said=f"{corpus.id}: {', '.join(encoders)}")
 
 
-def chosen(data: Path | None, clips: int, n_folds: int, apart: float = APART) -> Material:
-    """What --data, --clips, --folds and --apart ask for."""
-    return clusters(clips, n_folds=n_folds, apart=apart) if data is None else real(data)
+def chosen(data: Path | None, clips: int, n_folds: int, apart: float = APART, seed: int = 0) -> Material:
+    """What --data, --clips, --folds and --apart ask for; another seed makes other clusters."""
+    return clusters(clips, n_folds=n_folds, apart=apart, seed=seed) if data is None else real(data)
 
 
 def space(trials: int, **changed: Any) -> dict[str, Any]:
-    """The search-space file, plain: `sampler`, `pruner`, `seed` of the budget; `epochs`, `patience`; `n_folds`."""
+    """The search-space file, plain: `sampler`, `pruner`; `seed` of budget and protocol; `epochs`, `patience`; `n_folds`."""
     return {
         "name": "bench",
         "head": "reno",
         "search": SEARCH,
         "fixed": {"training.epochs": changed["epochs"], "training.patience": changed["patience"]},
-        "protocol": {"n_folds": changed["n_folds"], "selection": "paper"},
+        "protocol": {"n_folds": changed["n_folds"], "selection": "paper", "seed": changed["seed"]},
         "budget": {"trials": trials, **{name: changed[name] for name in ("sampler", "pruner", "seed")}},
     }
 

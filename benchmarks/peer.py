@@ -41,7 +41,7 @@ def trial(config: dict[str, Any], job: dict[str, Any], data: dict[str, np.ndarra
     config = config.get("given", config)
     with mlflow.start_run():
         mlflow.log_params(config)
-        folds = [train_fold(task, fold, split, config) for fold, split in enumerate(job["splits"])]
+        folds = [train_fold(task, fold, split, config, job["seed"]) for fold, split in enumerate(job["splits"])]
         objective = float(np.mean([found.scores["val_macro_f1"] for found in folds]))
         mlflow.log_metric("val_macro_f1", objective)
     tune.report(
@@ -55,7 +55,9 @@ def trial(config: dict[str, Any], job: dict[str, Any], data: dict[str, np.ndarra
     )
 
 
-def train_fold(task: naive.Task, fold: int, split: dict[str, list[int]], config: dict[str, Any]) -> naive.Fitted:
+def train_fold(
+    task: naive.Task, fold: int, split: dict[str, list[int]], config: dict[str, Any], seed: int
+) -> naive.Fitted:
     """One fold in an MLflow run of its own below the trial's."""
     with mlflow.start_run(run_name=f"fold {fold}", nested=True):
         found = naive.fit(
@@ -63,7 +65,7 @@ def train_fold(task: naive.Task, fold: int, split: dict[str, list[int]], config:
             split["train"],
             split["validation"],
             config,
-            seed=fold,
+            seed=1000 * seed + fold,  # the same in every trial, as ours
             told=lambda epoch, metrics: mlflow.log_metrics(dict(metrics), step=epoch),
         )
         mlflow.log_metrics({f"best_{name}": value for name, value in found.scores.items()})

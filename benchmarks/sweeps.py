@@ -231,9 +231,13 @@ def refuse_unlike(job: Mapping[str, Any], peer: Mapping[str, Any], ours: Mapping
 # --- time to a score ---------------------------------------------------------------------------------------------
 
 
-def race(bench: Bench) -> dict[str, Any]:
-    """Seconds until the peer's final best validation score, on both sides; medians over seeds."""
-    rows = [race_once(bench, seed) for seed in range(bench.sizes.seeds)]
+def race(asked: Sequence[Bench]) -> dict[str, Any]:
+    """Seconds until the peer's final best validation score, on both sides; medians over seeds.
+
+    A seed is one of data, folds, models and samplers. All models of a side begin alike in every trial: with one seed
+    for all races, whoever is luckier with it by one clip would win every race between good configurations.
+    """
+    rows = [race_once(bench, seed) for seed, bench in enumerate(asked)]
     return {
         "ratio_when_found": middle([row["ratio_when_found"] for row in rows]),
         "ratio_to_end": middle([row["ratio_to_end"] for row in rows]),
@@ -316,13 +320,17 @@ def main() -> None:
     if options.device == "cpu":
         options.workers = os.cpu_count() or 1  # as Ray counts them, for both sides
     sizes = Sizes(**{name: getattr(options, name) for name in Sizes.__dataclass_fields__})
-    given = material.chosen(options.data, sizes.clips, options.folds, options.apart)
-    before = machine()
-    parts = {"throughput": throughput, "race": race}
+    given = [
+        material.chosen(options.data, sizes.clips, options.folds, options.apart, seed) for seed in range(sizes.seeds)
+    ]
+    before, found = machine(), {}
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(given, sizes, Path(folder))
-        found = {name: part(bench) for name, part in parts.items() if not options.parts or name in options.parts}
-    said = {**vars(sizes), **given.facts(), "full": options.full}
+        benches = [Bench(one, sizes, Path(folder) / str(seed)) for seed, one in enumerate(given)]
+        if not options.parts or "throughput" in options.parts:
+            found["throughput"] = throughput(benches[0])
+        if not options.parts or "race" in options.parts:
+            found["race"] = race(benches)
+    said = {**vars(sizes), **given[0].facts(), "full": options.full}
     show({"benchmark": "sweeps", "machine": before, "sizes": said, **found}, options.output)
 
 

@@ -115,7 +115,7 @@ def chosen(data: Path | None, clips: int, n_folds: int, apart: float = APART, se
 
 
 def space(trials: int, **changed: Any) -> dict[str, Any]:
-    """The search-space file, plain: `sampler`, `pruner`; `seed` of budget and protocol; `epochs`, `patience`; `n_folds`."""
+    """The search-space file, plain; `changed`: sampler, pruner, seed, epochs, patience, n_folds."""
     return {
         "name": "bench",
         "head": "reno",

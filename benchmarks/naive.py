@@ -131,21 +131,27 @@ def fit(
     config: Mapping[str, Any],
     seed: int,
     told: Told = lambda _epoch, _metrics: None,
+    start: Mapping[str, np.ndarray] | None = None,
 ) -> Fitted:
     """Train with early stopping on the validation cross-entropy; the best epoch's weights are judged.
 
-    `told` hears every epoch's metrics; what it costs is not counted as training.
+    `told` hears every epoch's metrics; what it costs is not counted as training. `start`: initial weights by name, and
+    `order`, the clips' places [epochs, clips]; None: both from the seed.
     """
     torch.manual_seed(seed)
     learn, judge = (torch.tensor(rows, device=task.x.device) for rows in (train, validation))
     x, y = (standardised(vectors, learn) for vectors in (task.x, task.y))
-    model = Reno(task.classes, heads=config["attention.heads"]).to(x.device)
+    model, orders = Reno(task.classes, heads=config["attention.heads"]).to(x.device), None
+    if start is not None:
+        model.load_state_dict({name: torch.from_numpy(w) for name, w in start.items() if name != "order"})
+        orders = torch.from_numpy(start["order"])
     optimizer = torch.optim.AdamW(model.parameters(), lr=config["training.lr"], weight_decay=0.0)
     lowest, best, found = float("inf"), copy.deepcopy(model.state_dict()), Fitted(clips=len(train))
     began = time.perf_counter()  # now: a process's first optimizer imports torch's compiler, for seconds
     for epoch in range(1, task.epochs + 1):
         with precision(task.precision):
-            loss = one_epoch(model, optimizer, (x, y, task.labels), learn, config)
+            order = torch.randperm(len(learn)) if orders is None else orders[epoch - 1]
+            loss = one_epoch(model, optimizer, (x, y, task.labels), learn[order.to(learn.device)], config)
         metrics = {"loss": loss, **validated(model, (x, y, task.labels), judge)}
         found.epochs = epoch
         if metrics["val_cross_entropy"] < lowest:
@@ -170,20 +176,19 @@ def standardised(vectors: Tensor, rows: Tensor) -> Tensor:
 
 
 def one_epoch(
-    model: Reno, optimizer: torch.optim.Optimizer, data: tuple[Tensor, ...], rows: Tensor, config: Mapping[str, Any]
+    model: Reno, optimizer: torch.optim.Optimizer, data: tuple[Tensor, ...], order: Tensor, config: Mapping[str, Any]
 ) -> float:
-    """One pass over the training clips in a random order; the mean loss. It is read once an epoch, not every step."""
+    """One pass over the training clips in their order; the mean loss. It is read once an epoch, not every step."""
     model.train()
     x, y, labels = data
     total = torch.zeros((), device=x.device)
-    order = rows[torch.randperm(len(rows)).to(rows.device)]
     for batch in torch.split(order, BATCH):
         loss = objective(model, x[batch], y[batch], labels[batch], config)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         total += loss.detach() * len(batch)
-    return float(total) / len(rows)
+    return float(total) / len(order)
 
 
 @torch.no_grad()

@@ -41,7 +41,7 @@ def trial(config: dict[str, Any], job: dict[str, Any], data: dict[str, np.ndarra
     config = config.get("given", config)
     with mlflow.start_run():
         mlflow.log_params(config)
-        folds = [train_fold(task, fold, split, config, job["seed"]) for fold, split in enumerate(job["splits"])]
+        folds = [train_fold(task, fold, split, config, job) for fold, split in enumerate(job["splits"])]
         objective = float(np.mean([found.scores["val_macro_f1"] for found in folds]))
         mlflow.log_metric("val_macro_f1", objective)
     tune.report(
@@ -56,7 +56,7 @@ def trial(config: dict[str, Any], job: dict[str, Any], data: dict[str, np.ndarra
 
 
 def train_fold(
-    task: naive.Task, fold: int, split: dict[str, list[int]], config: dict[str, Any], seed: int
+    task: naive.Task, fold: int, split: dict[str, list[int]], config: dict[str, Any], job: dict[str, Any]
 ) -> naive.Fitted:
     """One fold in an MLflow run of its own below the trial's."""
     with mlflow.start_run(run_name=f"fold {fold}", nested=True):
@@ -65,12 +65,19 @@ def train_fold(
             split["train"],
             split["validation"],
             config,
-            seed=1000 * seed + fold,  # the same in every trial, as ours
+            seed=1000 * job["seed"] + fold,  # of dropout; the same in every trial, as ours
+            start=start_of(job, fold),
             told=lambda epoch, metrics: mlflow.log_metrics(dict(metrics), step=epoch),
         )
         mlflow.log_metrics({f"best_{name}": value for name, value in found.scores.items()})
         mlflow.log_metric("best_epoch", found.best_epoch)
     return found
+
+
+def start_of(job: dict[str, Any], fold: int) -> dict[str, np.ndarray]:
+    """Initial weights and orders of clips, the same on both sides."""
+    with np.load(job["starts"], allow_pickle=False) as found:
+        return {name.partition("/")[2]: found[name] for name in found.files if name.startswith(f"{fold}/")}
 
 
 def task_of(job: dict[str, Any], data: dict[str, np.ndarray]) -> naive.Task:

@@ -33,6 +33,7 @@ from typing import Any
 import material
 import numpy as np
 import psutil
+import starts
 from machine import machine, show
 
 HERE = Path(__file__).parent
@@ -157,7 +158,10 @@ class Bench:
         plain = material.space(trials, sampler=sampler, pruner=pruner, **changed)
         plain["fixed"]["training.precision"] = self.sizes.precision
         file = material.write_space(self._folder / f"{sampler}-{trials}-{seed}.yaml", plain)
-        return {**self._common, "trials": trials, "patience": patience, "seed": seed, "space": str(file)}
+        own, begin = {"trials": trials, "patience": patience, "seed": seed}, self._folder / f"starts-{seed}.npz"
+        if not begin.is_file():
+            np.savez(begin, **starts.starts(self._given, seed, self.sizes.epochs))
+        return {**self._common, **own, "space": str(file), "starts": str(begin)}
 
 
 def proposals(trials: int, seed: int) -> list[dict[str, Any]]:

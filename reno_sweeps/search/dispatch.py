@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BATCH = 0.3  # seconds of news that a worker sends at once; so late may a stop be heard
-POLL = 0.05, 0.25  # seconds between two looks into an empty mailbox: the first, and when nothing comes for long
+POLL = 0.05  # seconds between two looks into an empty mailbox
+LONG_POLL = 0.25  # likewise while everybody trains and nothing comes: each look costs the workers their time
 LAST = 30.0  # seconds in which Tune's thread hears that it should leave; it listens between two waits for workers
 REST = 0.1  # seconds between two looks of an idle worker
 
@@ -111,10 +112,10 @@ class CohortSearcher(Searcher):
                 self._training.add(trial_id)
                 self._free = False
                 return {"cohort": cohort}
-            self._next = time.monotonic() + POLL[1]
+            self._next = time.monotonic() + LONG_POLL
             if self._training:
                 return None
-            time.sleep(POLL[0])  # wait here while nothing trains: Tune would look again after one or two seconds
+            time.sleep(POLL)  # wait here while nothing trains: Tune would look again after one or two seconds
         return None
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:  # noqa: ARG002, D102
@@ -178,7 +179,7 @@ class Dispatcher:
 
     def take(self, wait: float) -> list[Event]:
         """News from the workers; waits at most `wait` seconds for some."""
-        end, pause = time.monotonic() + wait, POLL[0]
+        end, pause = time.monotonic() + wait, POLL
         while True:
             if self._died is not None:
                 raise RuntimeError("Ray Tune ended unexpectedly") from self._died
@@ -190,7 +191,7 @@ class Dispatcher:
             if news or left <= 0:
                 return news
             time.sleep(min(pause, left))
-            pause = min(2 * pause, POLL[1])
+            pause = min(2 * pause, LONG_POLL)
 
     def stop(self, keys: Collection[Key]) -> None:
         """Tell models to leave at the end of their epoch; each answers with an event of its end."""

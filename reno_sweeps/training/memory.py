@@ -10,9 +10,8 @@ from torch import Tensor
 from reno_sweeps.training.stack import Stack
 
 RESERVE = 0.8  # of the memory that is free; fragments and others' needs take the rest
-COPIES = (
-    10  # of a model's weights: they, two moments, the best; a step's gradient, twice, and divisor; three for a capture
-)
+# Of a model's weights: they, two moments, the best; a step's gradient, twice, and divisor; three while it is captured.
+COPIES = 10
 BACKWARD = 1.5  # of what forward keeps: gradients of activations live beside it on the way back
 # On a CPU a few models at once save calls, many overflow the caches. Milliseconds of a model's step at widths 1, 5, 20
 # (768 + 960): linear 1.3, 0.5, 0.4; fcn 2.7, 2.1, 1.9; cnn 17.3, 16.9, 18.0; reno 46, 40; its linear trunk 17, 12, 11.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reno_sweeps.records import FoldScore
-from reno_sweeps.reports import tables, wording
+from reno_sweeps.reports import by_class, tables, wording
 from reno_sweeps.reports.panels import LEGEND, Figure, axis, figure, literal, part, value_axis
 from reno_sweeps.reports.theme import BLUE, GREY, SERIES
 
@@ -82,15 +82,17 @@ def confusion(
 
 
 def class_f1(scores: Sequence[FoldScore], classes: Sequence[str], caveat: str = "") -> Figure:
-    """F1 of each class on the test folds: a bar for the mean, a point for each fold."""
+    """F1 of each class on the test folds: a bar for the mean with its deviation, a point for each fold."""
     names = [literal(name) for name in classes]
-    means = tables.class_means(scores)
+    found = by_class.rows(scores, classes)
+    spread = {"type": "data", "array": [row["f1_sd"] or 0 for row in found], "color": GREY, "thickness": 1.6}
     bar: Figure = {
         "type": "bar",
         "orientation": "h",
         "name": "mean",
-        "x": means,
+        "x": [row["f1"] for row in found],
         "y": names,
+        "error_x": spread,
         "hovertemplate": "%{x:.1%}",
     }
     bar |= {"marker": {"color": BLUE, "opacity": 0.55}, "hoverlabel": {"namelength": 0}}

@@ -12,7 +12,17 @@ from typing import Any
 
 from reno_sweeps.files import write_bytes
 from reno_sweeps.records import Sweep, Trial
-from reno_sweeps.reports import figures, pictures, search_figures, space_file, story, tables, wording
+from reno_sweeps.reports import (
+    by_class,
+    figures,
+    intervals,
+    pictures,
+    search_figures,
+    space_file,
+    story,
+    tables,
+    wording,
+)
 from reno_sweeps.reports.panels import Figure
 from reno_sweeps.reports.summary import finite
 from reno_sweeps.reports.theme import template
@@ -28,7 +38,7 @@ _CAPTIONS = {
     "Dotted: the training's own cross-entropy.",
     "counts": "Clips of all test folds together.",
     "shares": "The same, of each truth: the diagonal is recall.",
-    "classes": "Bars: mean over folds. Points: each fold.",
+    "classes": "Bars: mean over folds with its deviation. Points: each fold.",
 }
 
 
@@ -55,7 +65,9 @@ def build(
         optimistic=bool(summary.get("optimistic")),
         headline=_view(tables.headline(summary)),
         configuration=_view(story.configuration(sweep, summary)),
-        folds=_view(tables.with_means(tables.brief_folds(best.scores)) if best else []),
+        folds=_view(_folds(best)),
+        intervals=wording.INTERVALS,
+        by_class=_view(by_class.shown(by_class.rows(best.scores, classes)) if best else []),
         cells=_view(tables.cell_rows(summary)),
         trials=_view(rows[:TRIALS_SHOWN]),
         trials_in_all=len(rows),
@@ -109,6 +121,13 @@ def _bytes(text: str) -> bytes:
 def _best(trials: Sequence[Trial], summary: Mapping[str, Any]) -> Trial | None:
     best = summary["best"]
     return None if best is None else next(trial for trial in trials if trial.number == best["number"])
+
+
+def _folds(best: Trial | None) -> list[tables.Row]:
+    """The best trial's folds, and what they come to."""
+    if best is None:
+        return []
+    return intervals.with_statistics(tables.brief_folds(best.scores), intervals.folds_of(best.scores))
 
 
 def _view(rows: Sequence[tables.Row]) -> dict[str, Any] | None:

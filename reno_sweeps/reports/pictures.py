@@ -41,31 +41,43 @@ def history(sweep: Sweep, trials: Sequence[Trial], caveat: str = "") -> bytes:
 
 
 def confusion(scores: Sequence[FoldScore], classes: Sequence[str], caveat: str = "") -> bytes:
-    """What was taken for what on the test folds together: colour = share of the truth, number = clips."""
+    """What was taken for what on the test folds together: clips at the left, shares of each truth at the right."""
     counts = tables.confusion_counts(scores)
     shares = [[cell / max(1, sum(row)) for cell in row] for row in counts]
+    most = max(1, *(cell for row in counts for cell in row))
     side = 2.2 + 0.48 * len(classes)
-    figure, axes = _axes(side + 0.6, side)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for truth, row in enumerate(counts):
-        for taken, count in enumerate(row):
-            ink = "white" if shares[truth][taken] > 0.55 else "black"
-            axes.text(taken, truth, str(count), ha="center", va="center", color=ink, fontsize=8)
+    figure, (left, right) = _axes(2 * side, side, across=2)
+    _matrix(left, [[cell / most for cell in row] for row in counts], [[str(cell) for cell in row] for row in counts])
+    _matrix(right, shares, [[f"{100 * share:.0f}" for share in row] for row in shares])
     names = [_literal(name) for name in classes]
-    axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="prediction", ylabel="truth", title=_titled("Confusion on the test folds", caveat))
+    for axes, title in ((left, "clips"), (right, "% of each truth")):
+        axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
+        axes.set(xlabel="prediction", title=title)
+    left.set_yticks(range(len(names)), names)
+    right.set_yticks(range(len(names)), [])
+    left.set_ylabel("truth")
+    figure.suptitle(_titled("Confusion on the test folds", caveat))
     return _png(figure)
 
 
-def _axes(wide: float, high: float) -> tuple[Any, Any]:
-    """A figure of so many inches without pyplot: no global state, so any thread may draw."""
+def _matrix(axes: Any, shades: Sequence[Sequence[float]], texts: Sequence[Sequence[str]]) -> None:
+    """A table of coloured cells, shades from 0 to 1, with ink that is read on each."""
+    axes.imshow(shades, cmap="Blues", vmin=0, vmax=1)
+    for down, row in enumerate(texts):
+        for along, text in enumerate(row):
+            ink = "white" if shades[down][along] > 0.55 else "black"
+            axes.text(along, down, text, ha="center", va="center", color=ink, fontsize=8)
+
+
+def _axes(wide: float, high: float, across: int = 1) -> tuple[Any, Any]:
+    """A figure of so many inches, with its axes or a row of them; without pyplot's global state, for any thread."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(wide, high), layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+    panels = figure.subplots(1, across, squeeze=False)[0]
+    for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, panels if across > 1 else panels[0]
 
 
 def _titled(title: str, caveat: str) -> str:

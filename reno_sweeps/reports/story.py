@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reno_sweeps.records import Sweep, Trial
-from reno_sweeps.reports import space_file, tables, wording
+from reno_sweeps.reports import intervals, space_file, tables, wording
 from reno_sweeps.space import Value
 
 
@@ -85,10 +85,12 @@ def command() -> str:
 def folds_markdown(sweep: Sweep, summary: Mapping[str, Any], best: Trial) -> str:
     """The fold table and the baselines for a README or an issue, with what the numbers mean."""
     caveat = wording.caveat(summary)
+    folds = intervals.with_statistics(tables.brief_folds(best.scores), intervals.folds_of(best.scores))
     parts = [
         f"## {' '.join(str(summary['sweep']).split())}: trial {best.number}{f' ({caveat})' if caveat else ''}",
         tables.markdown(tables.headline(summary)).rstrip(),
-        tables.markdown(tables.shown(tables.with_means(tables.brief_folds(best.scores)))).rstrip(),
+        tables.markdown(tables.shown(folds)).rstrip(),
+        wording.INTERVALS,
         f"Selection `{sweep.protocol.selection}`: {wording.PROTOCOLS[sweep.protocol.selection]}.",
     ]
     return "\n\n".join(parts) + "\n"

@@ -111,12 +111,6 @@ def confusion_counts(scores: Sequence[FoldScore]) -> list[list[int]]:
     return [[sum(cells) for cells in zip(*rows, strict=True)] for rows in zip(*tables, strict=True)]
 
 
-def class_means(scores: Sequence[FoldScore]) -> list[float | None]:
-    """F1 of each class: the mean over the test folds in which it occurs; None where it never does."""
-    by_class = [[f1 for f1 in folds if f1 is not None] for folds in zip(*[s.test_f1 for s in scores], strict=True)]
-    return [fmean(folds) if folds else None for folds in by_class]
-
-
 # --- rows for people -----------------------------------------------------------------------------------------
 
 
@@ -127,30 +121,20 @@ def columns_of(rows: Sequence[Row]) -> list[str]:
 
 def shown(rows: Sequence[Row]) -> list[dict[str, str]]:
     """The same rows with headings in words and rounded numbers: shares in percent."""
-    return [{_heading(name): _cell(name, row.get(name)) for name in columns_of(rows)} for row in rows]
+    return [{_heading(name): cell(name, row.get(name)) for name in columns_of(rows)} for row in rows]
 
 
 def _heading(name: str) -> str:
     return f"{wording.metric(name)} %" if wording.is_share(name) else wording.metric(name)
 
 
-def _cell(name: str, value: Value) -> str:
+def cell(name: str, value: Value) -> str:
+    """A value as its column shows it: shares in percent without the sign, nothing for None."""
     if value is None:
         return ""
     if isinstance(value, float) and wording.is_share(name):
         return f"{100 * value:.1f}"
     return f"{value:.1f}" if name == "seconds" and isinstance(value, float) else wording.number(value)
-
-
-def with_means(rows: Sequence[Row]) -> list[Row]:
-    """Fold rows and below them the means of their metrics."""
-    if len(rows) < 2:
-        return list(rows)
-    means: dict[str, Value] = {}
-    for name in columns_of(rows):
-        values = [value for row in rows if isinstance(value := row.get(name), float)]
-        means[name] = fmean(values) if len(values) == len(rows) and name != "seconds" else None
-    return [*rows, {**means, next(iter(means)): "mean"}]
 
 
 # --- formats ------------------------------------------------------------------------------------------------
@@ -206,5 +190,6 @@ def width(text: str) -> int:
 def is_numeric(rows: Sequence[Mapping[str, str]], column: str) -> bool:
     """Whether a column of shown cells holds numbers, and at least one; such columns end at the right."""
     texts = [row.get(column, "") for row in rows]
-    bare = [text.replace("±", "").strip(f"0123456789.,-+e% {wording.NOTHING}") for text in texts if text != "mean"]
+    own = [text for text in texts if text not in wording.STATISTICS]
+    bare = [text.replace("±", "").strip(f"0123456789.,-+e% {wording.NOTHING}") for text in own]
     return any(texts) and not any(bare)

@@ -19,6 +19,11 @@ PROTOCOLS = {  # selection → what its numbers mean
 METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "uar": "UAR", "cross_entropy": "cross-entropy"}
 SHARES = ("accuracy", "macro_f1", "uar")  # metrics between 0 and 1: shown in percent
 NOTHING = "–"  # where there is no number
+STATISTICS = ("mean", "sd", "95 % t", "95 % corrected")  # rows below the folds
+INTERVALS = (  # what those rows mean
+    "sd: standard deviation over folds (n − 1). 95 % t: t-interval of the mean as if folds were independent; they "
+    "share training clips, so it is too narrow. 95 % corrected: its variance enlarged for that (Nadeau & Bengio 2003)."
+)
 
 
 def synthetic(summary: Mapping[str, Any]) -> bool:

@@ -75,27 +75,6 @@ def test_confusion_over_folds_counts_every_test_clip_once(trials: list[Any]) -> 
     assert counts == [[7, 2, 1], [1, 8, 1], [2, 0, 8]]
 
 
-def test_a_class_that_a_fold_lacks_counts_in_the_others_alone(hand: Any) -> None:
-    present, absent = hand.score(0, ((2, 0), (0, 2))), hand.score(1, ((2, 0), (0, 0)))
-
-    assert tables.class_means([present, absent]) == [1.0, 1.0]
-    assert tables.class_means([absent]) == [1.0, None]
-
-
-def test_means_stand_below_the_folds(trials: list[Any]) -> None:
-    rows = tables.with_means(tables.brief_folds(trials[1].scores))
-
-    assert rows[-1]["fold"] == "mean"
-    assert rows[-1]["test_uar"] == pytest.approx(np.mean([row["test_uar"] for row in rows[:-1]]))
-    assert rows[-1]["seconds"] is None
-
-
-def test_one_fold_has_no_mean_row(trials: list[Any]) -> None:
-    rows = tables.brief_folds(trials[1].scores[:1])
-
-    assert tables.with_means(rows) == rows
-
-
 def test_repeats_are_told_apart(hand: Any) -> None:
     rows = tables.brief_folds([hand.score(0), hand.score(0, repeat=1)])
 

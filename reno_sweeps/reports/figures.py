@@ -10,6 +10,7 @@ from reno_sweeps.reports import by_class, tables, wording
 from reno_sweeps.reports.panels import LEGEND, Figure, axis, figure, literal, part, value_axis
 from reno_sweeps.reports.theme import BLUE, GREY, SERIES
 
+HEIGHT = 440  # of what stands beside the calibration
 PANELS = ("macro_f1", "accuracy", "uar")
 
 
@@ -104,7 +105,7 @@ def class_f1(scores: Sequence[FoldScore], classes: Sequence[str], caveat: str = 
     down = {"autorange": "reversed", "type": "category", "showgrid": False}
     across = {"title": {"text": "F1"}, "tickformat": ".0%", "range": [0, 1]}
     layout = {"xaxis": across, "yaxis": down, "showlegend": False, "bargap": 0.35}
-    return figure(data, "F1 by class", caveat, 130 + 36 * max(4, len(classes)), **layout)
+    return figure(data, "F1 by class", caveat, max(HEIGHT, 130 + 36 * len(classes)), **layout)
 
 
 def compared(summary: Mapping[str, Any], caveat: str = "") -> Figure | None:

@@ -87,5 +87,5 @@ def _statistic(
 
 
 def _spelled(column: str, value: float | Span | None) -> Value:
-    """An interval in the column's own units: '52.1 – 60.3'."""
-    return " – ".join(tables.cell(column, bound) for bound in value) if isinstance(value, tuple) else value
+    """An interval in the column's own units: '52.1–60.3'."""
+    return "–".join(tables.cell(column, bound) for bound in value) if isinstance(value, tuple) else value

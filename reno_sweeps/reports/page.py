@@ -12,34 +12,12 @@ from typing import Any
 
 from reno_sweeps.files import write_bytes
 from reno_sweeps.records import Sweep, Trial
-from reno_sweeps.reports import (
-    by_class,
-    figures,
-    intervals,
-    pictures,
-    search_figures,
-    space_file,
-    story,
-    tables,
-    wording,
-)
-from reno_sweeps.reports.panels import Figure
+from reno_sweeps.reports import by_class, drawing, hard_clips, intervals, pictures, space_file, story, tables, wording
+from reno_sweeps.reports.evidence import Evidence
 from reno_sweeps.reports.summary import finite
 from reno_sweeps.reports.theme import template
 
 TRIALS_SHOWN = 100  # the rest is in trials.csv: a browser gets slow with thousands of rows
-
-_CAPTIONS = {
-    "compared": "Large: mean over folds with its deviation. Small: each fold. All were tested on the same clips.",
-    "history": "Each point is a configuration's mean validation score over folds.",
-    "slices": "Each point is a trial, early ones grey, late ones blue, the best a star. "
-    "A cloud without a slope: it mattered little.",
-    "curves": "One colour a fold; the dot marks the epoch whose weights were kept. "
-    "Dotted: the training's own cross-entropy.",
-    "counts": "Clips of all test folds together.",
-    "shares": "The same, of each truth: the diagonal is recall.",
-    "classes": "Bars: mean over folds with its deviation. Points: each fold.",
-}
 
 
 def build(
@@ -49,10 +27,14 @@ def build(
     provenance: Mapping[str, str],
     classes: Sequence[str],
     messages: Sequence[str],
+    evidence: Evidence | None = None,
 ) -> str:
-    """The page. `summary` is the object of `run --json`, `classes` the corpus's in class order; all text is escaped."""
-    best = _best(trials, summary)
-    drawn = _figures(sweep, trials, summary, best, classes)
+    """The page. `summary` is the object of `run --json`, `classes` the corpus's in class order; all text is escaped.
+
+    `evidence`, the best trial's answers, adds calibration and the hardest clips.
+    """
+    best = drawing.best_of(trials, summary)
+    drawn = drawing.figures_of(sweep, trials, summary, classes, evidence)
     script, plotly = _asset("page.js"), _plotly()
     rows = tables.trial_rows(tables.ranked(trials, sweep), sweep)
     rendered: str = _template().render(
@@ -68,14 +50,15 @@ def build(
         folds=_view(_folds(best)),
         intervals=wording.INTERVALS,
         by_class=_view(by_class.shown(by_class.rows(best.scores, classes)) if best else []),
+        hardest=_view(hard_clips.shown(hard_clips.rows(evidence, classes)) if evidence else []),
         cells=_view(tables.cell_rows(summary)),
         trials=_view(rows[:TRIALS_SHOWN]),
         trials_in_all=len(rows),
         provenance=provenance,
         command=story.command(),
         space=space_file.resolved(sweep),
-        figures=drawn,
-        captions=_CAPTIONS,
+        figures={name: _json(figure) for name, figure in drawn.items()},
+        captions=drawing.captions(evidence),
         style=_asset("page.css"),
         themes=_json({scheme: template(scheme) for scheme in ("light", "dark")}),
         scripts=[plotly, script] if drawn else [],
@@ -92,12 +75,13 @@ def write_all(
     provenance: Mapping[str, str],
     classes: Sequence[str],
     messages: Sequence[str],
+    evidence: Evidence | None = None,
 ) -> list[Path]:
     """The page, its tables and figures in `folder`: each file whole or not at all; nothing before all are made."""
-    best = _best(trials, summary)
+    best = drawing.best_of(trials, summary)
     caveat = wording.caveat(summary)
     made = {
-        "report.html": _bytes(build(sweep, trials, summary, provenance, classes, messages)),
+        "report.html": _bytes(build(sweep, trials, summary, provenance, classes, messages, evidence)),
         "trials.csv": _bytes(tables.csv_text(tables.trial_rows(trials, sweep))),
         space_file.NAME: _bytes(space_file.resolved(sweep)),
         "history.png": pictures.history(sweep, trials, caveat),
@@ -118,11 +102,6 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def _best(trials: Sequence[Trial], summary: Mapping[str, Any]) -> Trial | None:
-    best = summary["best"]
-    return None if best is None else next(trial for trial in trials if trial.number == best["number"])
-
-
 def _folds(best: Trial | None) -> list[tables.Row]:
     """The best trial's folds, and what they come to."""
     if best is None:
@@ -140,23 +119,6 @@ def _view(rows: Sequence[tables.Row]) -> dict[str, Any] | None:
 
 def _kind(text: str) -> str:
     return "long" if len(text) > 60 else ""
-
-
-def _figures(
-    sweep: Sweep, trials: Sequence[Trial], summary: Mapping[str, Any], best: Trial | None, classes: Sequence[str]
-) -> dict[str, str]:
-    """Every figure that there is something to draw of, as JSON that may stand in a <script>."""
-    caveat = wording.caveat(summary)
-    made: dict[str, Figure | None] = {"compared": figures.compared(summary, caveat)}
-    if any(trial.ended for trial in trials):
-        made["history"] = search_figures.history(sweep, trials, caveat)
-        made["slices"] = search_figures.slices(sweep, trials, caveat)
-    if best is not None:
-        made["curves"] = figures.learning_curves(best.scores, sweep.objective.metric, caveat)
-        made["counts"] = figures.confusion(best.scores, classes, caveat=caveat)
-        made["shares"] = figures.confusion(best.scores, classes, normalised=True, caveat=caveat)
-        made["classes"] = figures.class_f1(best.scores, classes, caveat)
-    return {name: _json(figure) for name, figure in made.items() if figure is not None}
 
 
 def _json(value: Any) -> Any:

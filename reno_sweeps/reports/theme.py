@@ -30,7 +30,7 @@ def template(scheme: str) -> dict[str, Any]:
         "colorway": list(SERIES),
         "hoverlabel": {"align": "left", "bgcolor": _GROUND[scheme], "font": {"color": _INK[scheme]}},
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": BLUE},
-        "margin": {"l": 60, "r": 16, "t": 60, "b": 48},
+        "margin": {"l": 60, "r": 24, "t": 60, "b": 48},
         "xaxis": axis,
         "yaxis": axis,
     }

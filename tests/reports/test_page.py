@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from reno_sweeps.records import Cell, Protocol
+from reno_sweeps.records import Cell, Clip, Protocol
 from reno_sweeps.reports import page
+from reno_sweeps.reports.evidence import gather
 from reno_sweeps.space import Categorical
 
 CLASSES = ("anger", "joy", "pain")
@@ -171,6 +172,20 @@ def test_a_long_sweep_shows_its_best_trials_and_says_where_the_rest_is(hand: Any
     text = read(made, trials=trials, summary=hand.summary(made["sweep"], trials)).text
 
     assert f"The best {page.TRIALS_SHOWN} of {page.TRIALS_SHOWN + 20} trials; all are in trials.csv" in text
+
+
+def test_the_best_trials_answers_add_calibration_and_the_hardest_clips(hand: Any, made: dict[str, Any]) -> None:
+    clips = tuple(Clip(f"{i}-{HOSTILE}.wav", CLASSES[i % 3]) for i in range(15))
+    likely = [[0.5, 0.25, 0.25]] * 15
+    arrays = {"test_rows": list(range(15)), "test_probabilities": likely}
+    evidence = gather([hand.score()], lambda score: arrays, clips, CLASSES)
+    plain, told = read(made), read(made, evidence=evidence)
+
+    assert "Hardest clips" in told.text
+    assert f"1-{HOSTILE}.wav" in told.text
+    assert "expected calibration error 16.7 % (10 bins, 15 answers)" in told.text  # |1/3 − 1/2|
+    assert "Hardest clips" not in plain.text
+    assert len([t for t in told.tags if "data-figure" in t[1]]) == 8
 
 
 def test_cells_have_a_table(hand: Any, made: dict[str, Any]) -> None:

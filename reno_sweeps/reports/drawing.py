@@ -1,0 +1,63 @@
+"""Every figure of the page that there is something to draw of, and what stands below each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reno_sweeps.records import Sweep, Trial
+from reno_sweeps.reports import calibration, figures, search_figures, wording
+from reno_sweeps.reports.evidence import Evidence
+from reno_sweeps.reports.panels import Figure
+
+_CAPTIONS = {
+    "compared": "Large: mean over folds with its deviation. Small: each fold. All were tested on the same clips.",
+    "history": "Each point is a configuration's mean validation score over folds.",
+    "slices": "Each point is a trial, early ones grey, late ones blue, the best a star. "
+    "A cloud without a slope: it mattered little.",
+    "curves": "One colour a fold; the dot marks the epoch whose weights were kept. "
+    "Dotted: the training's own cross-entropy.",
+    "counts": "Clips of all test folds together.",
+    "shares": "The same, of each truth: the diagonal is recall.",
+    "classes": "Bars: mean over folds with its deviation. Points: each fold.",
+}
+
+
+def best_of(trials: Sequence[Trial], summary: Mapping[str, Any]) -> Trial | None:
+    """The trial that the summary names the best."""
+    best = summary["best"]
+    return None if best is None else next(trial for trial in trials if trial.number == best["number"])
+
+
+def captions(evidence: Evidence | None) -> dict[str, str]:
+    """By the name of a figure; those of measurements say what was found."""
+    if evidence is None:
+        return _CAPTIONS
+    found = calibration.reliability(evidence.probabilities, evidence.labels)
+    said = f"Bars below the dotted line: more confident than right. {calibration.said(found)}"
+    return {**_CAPTIONS, "reliability": said}
+
+
+def figures_of(
+    sweep: Sweep,
+    trials: Sequence[Trial],
+    summary: Mapping[str, Any],
+    classes: Sequence[str],
+    evidence: Evidence | None = None,
+) -> dict[str, Figure]:
+    """By name, as the page's template places them."""
+    caveat = wording.caveat(summary)
+    best = best_of(trials, summary)
+    made: dict[str, Figure | None] = {"compared": figures.compared(summary, caveat)}
+    if any(trial.ended for trial in trials):
+        made["history"] = search_figures.history(sweep, trials, caveat)
+        made["slices"] = search_figures.slices(sweep, trials, caveat)
+    if best is not None:
+        made["curves"] = figures.learning_curves(best.scores, sweep.objective.metric, caveat)
+        made["counts"] = figures.confusion(best.scores, classes, caveat=caveat)
+        made["shares"] = figures.confusion(best.scores, classes, normalised=True, caveat=caveat)
+        made["classes"] = figures.class_f1(best.scores, classes, caveat)
+    if evidence is not None:
+        found = calibration.reliability(evidence.probabilities, evidence.labels)
+        made["reliability"] = calibration.reliability_figure(found, caveat)
+    return {name: figure for name, figure in made.items() if figure is not None}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reno_sweeps.records import Sweep, Trial
-from reno_sweeps.reports import calibration, figures, search_figures, wording
+from reno_sweeps.reports import calibration, curves, figures, search_figures, wording
 from reno_sweeps.reports.evidence import Evidence
 from reno_sweeps.reports.panels import Figure
 
@@ -16,7 +16,8 @@ _CAPTIONS = {
     "slices": "Each point is a trial, early ones grey, late ones blue, the best a star. "
     "A cloud without a slope: it mattered little.",
     "curves": "One colour a fold; the dot marks the epoch whose weights were kept. "
-    "Dotted: the training's own cross-entropy.",
+    "Dotted: training's own cross-entropy, with its dropout. "
+    "Divergence: of the two projected encoders, before its weight 1 − λ.",
     "counts": "Clips of all test folds together.",
     "shares": "The same, of each truth: the diagonal is recall.",
     "classes": "Bars: mean over folds with its deviation. Points: each fold.",
@@ -53,7 +54,7 @@ def figures_of(
         made["history"] = search_figures.history(sweep, trials, caveat)
         made["slices"] = search_figures.slices(sweep, trials, caveat)
     if best is not None:
-        made["curves"] = figures.learning_curves(best.scores, sweep.objective.metric, caveat)
+        made["curves"] = curves.learning_curves(best.scores, sweep.objective.metric, caveat)
         made["counts"] = figures.confusion(best.scores, classes, caveat=caveat)
         made["shares"] = figures.confusion(best.scores, classes, normalised=True, caveat=caveat)
         made["classes"] = figures.class_f1(best.scores, classes, caveat)

@@ -1,4 +1,4 @@
-"""Figures of what was tested: learning curves, confusion and F1 of the best trial, and its baselines beside it."""
+"""Figures of what was tested: confusion and F1 of the best trial, and its baselines beside it."""
 
 from __future__ import annotations
 
@@ -7,48 +7,12 @@ from typing import Any
 
 from reno_sweeps.records import FoldScore
 from reno_sweeps.reports import by_class, tables, wording
-from reno_sweeps.reports.panels import LEGEND, Figure, axis, figure, literal, part, value_axis
+from reno_sweeps.reports.curves import fold_name
+from reno_sweeps.reports.panels import Figure, axis, figure, literal, part
 from reno_sweeps.reports.theme import BLUE, GREY, SERIES
 
 HEIGHT = 440  # of what stands beside the calibration
 PANELS = ("macro_f1", "accuracy", "uar")
-
-
-def learning_curves(scores: Sequence[FoldScore], objective: str, caveat: str = "") -> Figure:
-    """Validation metric, losses and divergence by epoch, a colour for each fold; the kept epoch has a dot."""
-    panels: list[tuple[tuple[str, ...], str]] = [((f"val_{objective}",), wording.metric(f"val_{objective}"))]
-    if objective != "cross_entropy":
-        panels.append((("val_cross_entropy", "cross_entropy"), "cross-entropy"))
-    if any("divergence" in score.curves for score in scores):
-        panels.append((("divergence",), "Rényi divergence"))
-    data: list[Figure] = []
-    axes: Figure = {}
-    for i, (metrics, title) in enumerate(panels):
-        for number, score in enumerate(scores):
-            name = _fold_name(score, scores)
-            data += [_curve(score, metric, name, number, i) for metric in metrics if metric in score.curves]
-        axes[axis("x", i)] = {"title": {"text": "epoch"}, "domain": part(i, len(panels), 0.2), "anchor": f"y{i + 1}"}
-        axes[axis("y", i)] = {"title": {"text": title}, **value_axis(metrics[0]), "anchor": f"x{i + 1}"}
-    return figure(data, "Learning curves of the best trial", caveat, 380, legend=LEGEND, **axes)
-
-
-def _curve(score: FoldScore, metric: str, name: str, number: int, panel: int) -> Figure:
-    curve = score.curves[metric]
-    epochs = list(range(1, len(curve) + 1))
-    training = metric == "cross_entropy"
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": name,
-        "legendgroup": name,
-        "showlegend": panel == 0,
-        "x": epochs,
-        "y": list(curve),
-        "xaxis": f"x{panel + 1}",
-        "yaxis": f"y{panel + 1}",
-        "line": {"color": SERIES[number % len(SERIES)], "width": 1.6, "dash": "dot" if training else "solid"},
-        "marker": {"size": [8 if epoch == score.best_epoch and not training else 0 for epoch in epochs]},
-    }
 
 
 def confusion(
@@ -99,7 +63,7 @@ def class_f1(scores: Sequence[FoldScore], classes: Sequence[str], caveat: str = 
     bar |= {"marker": {"color": BLUE, "opacity": 0.55}, "hoverlabel": {"namelength": 0}}
     data: list[Figure] = [bar]
     for number, score in enumerate(scores):
-        point: Figure = {"type": "scatter", "mode": "markers", "name": _fold_name(score, scores), "y": names}
+        point: Figure = {"type": "scatter", "mode": "markers", "name": fold_name(score, scores), "y": names}
         point |= {"x": list(score.test_f1), "hovertemplate": "%{x:.1%}"}
         data.append({**point, "marker": {"size": 7, "color": SERIES[number % len(SERIES)]}})
     down = {"autorange": "reversed", "type": "category", "showgrid": False}
@@ -141,8 +105,3 @@ def _spread(names: Sequence[str], overs: Sequence[Mapping[str, Any]], metric: st
     each = {"x": [value for _, value in folds], "y": [name for name, _ in folds], "marker": small}
     hover = {"hovertemplate": f"{wording.METRICS[metric]} %{{x:.1%}}<extra></extra>"}
     return [{**place, **each, **hover}, {**place, **means, **hover, "marker": {"size": 10, "color": BLUE}}]
-
-
-def _fold_name(score: FoldScore, scores: Sequence[FoldScore]) -> str:
-    repeated = any(other.repeat for other in scores)
-    return f"repeat {score.repeat}, fold {score.fold}" if repeated else f"fold {score.fold}"

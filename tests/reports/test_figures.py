@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from reno_sweeps.records import Objective
-from reno_sweeps.reports import figures, pictures, search_figures
+from reno_sweeps.reports import curves, figures, pictures, search_figures
 from reno_sweeps.reports.panels import part
 from reno_sweeps.reports.theme import template
 from reno_sweeps.space import Categorical, Float, Int
@@ -24,7 +24,7 @@ def every_figure(sweep: Any, trials: list[Any], summary: dict[str, Any]) -> dict
     return {
         "history": search_figures.history(sweep, trials, "optimistic"),
         "slices": search_figures.slices(sweep, trials, "optimistic"),
-        "curves": figures.learning_curves(scores, "macro_f1", "optimistic"),
+        "curves": curves.learning_curves(scores, "macro_f1", "optimistic"),
         "counts": figures.confusion(scores, CLASSES, caveat="optimistic"),
         "shares": figures.confusion(scores, CLASSES, normalised=True, caveat="optimistic"),
         "classes": figures.class_f1(scores, CLASSES, "optimistic"),
@@ -106,25 +106,6 @@ def test_panels_neither_overlap_nor_leave_the_figure(several: int) -> None:
     assert bounds == sorted(bounds)
     assert bounds[0] == 0
     assert bounds[-1] == pytest.approx(1, abs=1e-5)
-
-
-def test_curves_are_those_of_the_folds_with_the_kept_epoch_marked(trials: list[Any]) -> None:
-    figure = figures.learning_curves(trials[1].scores, "macro_f1")
-    first = figure["data"][0]
-
-    assert first["y"] == list(trials[1].scores[0].curves["val_macro_f1"])
-    assert [epoch for epoch, size in zip(first["x"], first["marker"]["size"], strict=True) if size] == [2]
-    assert sum(trace["showlegend"] for trace in figure["data"]) == 2  # a fold stands once in the legend
-
-
-def test_a_head_without_divergence_has_no_panel_for_it(hand: Any) -> None:
-    from dataclasses import replace
-
-    score = hand.score()
-    plain = replace(score, curves={name: curve for name, curve in score.curves.items() if name != "divergence"})
-
-    assert "xaxis3" in figures.learning_curves([score], "macro_f1")["layout"]
-    assert "xaxis3" not in figures.learning_curves([plain], "macro_f1")["layout"]
 
 
 def test_rows_of_the_normalised_confusion_sum_to_one(trials: list[Any]) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reno_sweeps.records import Sweep, Trial
-from reno_sweeps.reports import calibration, curves, figures, search_figures, wording
+from reno_sweeps.reports import calibration, curves, embedding_map, figures, search_figures, wording
+from reno_sweeps.reports.embedding_map import Map
 from reno_sweeps.reports.evidence import Evidence
 from reno_sweeps.reports.panels import Figure
 
@@ -30,13 +31,18 @@ def best_of(trials: Sequence[Trial], summary: Mapping[str, Any]) -> Trial | None
     return None if best is None else next(trial for trial in trials if trial.number == best["number"])
 
 
-def captions(evidence: Evidence | None) -> dict[str, str]:
+def map_name(place: int, by: str) -> str:
+    """What the page calls a map's figure."""
+    return f"map-{place}-{by}"
+
+
+def captions(evidence: Evidence | None = None, maps: Sequence[Map] = ()) -> dict[str, str]:
     """By the name of a figure; those of measurements say what was found."""
-    if evidence is None:
-        return _CAPTIONS
-    found = calibration.reliability(evidence.probabilities, evidence.labels)
-    said = f"Bars below the dotted line: more confident than right. {calibration.said(found)}"
-    return {**_CAPTIONS, "reliability": said}
+    made = {map_name(place, by): embedding_map.said(found) for place, found in enumerate(maps) for by in found.by}
+    if evidence is not None:
+        found = calibration.reliability(evidence.probabilities, evidence.labels)
+        made["reliability"] = f"Bars below the dotted line: more confident than right. {calibration.said(found)}"
+    return _CAPTIONS | made
 
 
 def figures_of(
@@ -45,20 +51,29 @@ def figures_of(
     summary: Mapping[str, Any],
     classes: Sequence[str],
     evidence: Evidence | None = None,
+    maps: Sequence[Map] = (),
 ) -> dict[str, Figure]:
     """By name, as the page's template places them."""
     caveat = wording.caveat(summary)
-    best = best_of(trials, summary)
     made: dict[str, Figure | None] = {"compared": figures.compared(summary, caveat)}
     if any(trial.ended for trial in trials):
         made["history"] = search_figures.history(sweep, trials, caveat)
         made["slices"] = search_figures.slices(sweep, trials, caveat)
+    best = best_of(trials, summary)
     if best is not None:
-        made["curves"] = curves.learning_curves(best.scores, sweep.objective.metric, caveat)
-        made["counts"] = figures.confusion(best.scores, classes, caveat=caveat)
-        made["shares"] = figures.confusion(best.scores, classes, normalised=True, caveat=caveat)
-        made["classes"] = figures.class_f1(best.scores, classes, caveat)
+        made |= _tested(best, sweep.objective.metric, classes, caveat)
     if evidence is not None:
         found = calibration.reliability(evidence.probabilities, evidence.labels)
         made["reliability"] = calibration.reliability_figure(found, caveat)
+    for place, mapped in enumerate(maps):
+        made |= {map_name(place, by): embedding_map.map_figure(mapped, by, caveat) for by in mapped.by}
     return {name: figure for name, figure in made.items() if figure is not None}
+
+
+def _tested(best: Trial, metric: str, classes: Sequence[str], caveat: str) -> dict[str, Figure]:
+    return {
+        "curves": curves.learning_curves(best.scores, metric, caveat),
+        "counts": figures.confusion(best.scores, classes, caveat=caveat),
+        "shares": figures.confusion(best.scores, classes, normalised=True, caveat=caveat),
+        "classes": figures.class_f1(best.scores, classes, caveat),
+    }

@@ -13,6 +13,7 @@ from typing import Any
 from reno_sweeps.files import write_bytes
 from reno_sweeps.records import Sweep, Trial
 from reno_sweeps.reports import by_class, drawing, hard_clips, intervals, pictures, space_file, story, tables, wording
+from reno_sweeps.reports.embedding_map import Map
 from reno_sweeps.reports.evidence import Evidence
 from reno_sweeps.reports.summary import finite
 from reno_sweeps.reports.theme import template
@@ -28,13 +29,14 @@ def build(
     classes: Sequence[str],
     messages: Sequence[str],
     evidence: Evidence | None = None,
+    maps: Sequence[Map] = (),
 ) -> str:
     """The page. `summary` is the object of `run --json`, `classes` the corpus's in class order; all text is escaped.
 
-    `evidence`, the best trial's answers, adds calibration and the hardest clips.
+    `evidence`, the best trial's answers, adds calibration and the hardest clips; `maps` stand in their order.
     """
     best = drawing.best_of(trials, summary)
-    drawn = drawing.figures_of(sweep, trials, summary, classes, evidence)
+    drawn = drawing.figures_of(sweep, trials, summary, classes, evidence, maps)
     script, plotly = _asset("page.js"), _plotly()
     rows = tables.trial_rows(tables.ranked(trials, sweep), sweep)
     rendered: str = _template().render(
@@ -50,6 +52,7 @@ def build(
         folds=_view(_folds(best)),
         intervals=wording.INTERVALS,
         by_class=_view(by_class.shown(by_class.rows(best.scores, classes)) if best else []),
+        maps=[[drawing.map_name(place, by) for by in found.by] for place, found in enumerate(maps)],
         hardest=_view(hard_clips.shown(hard_clips.rows(evidence, classes)) if evidence else []),
         cells=_view(tables.cell_rows(summary)),
         trials=_view(rows[:TRIALS_SHOWN]),
@@ -58,7 +61,7 @@ def build(
         command=story.command(),
         space=space_file.resolved(sweep),
         figures={name: _json(figure) for name, figure in drawn.items()},
-        captions=drawing.captions(evidence),
+        captions=drawing.captions(evidence, maps),
         style=_asset("page.css"),
         themes=_json({scheme: template(scheme) for scheme in ("light", "dark")}),
         scripts=[plotly, script] if drawn else [],
@@ -76,12 +79,13 @@ def write_all(
     classes: Sequence[str],
     messages: Sequence[str],
     evidence: Evidence | None = None,
+    maps: Sequence[Map] = (),
 ) -> list[Path]:
     """The page, its tables and figures in `folder`: each file whole or not at all; nothing before all are made."""
     best = drawing.best_of(trials, summary)
     caveat = wording.caveat(summary)
     made = {
-        "report.html": _bytes(build(sweep, trials, summary, provenance, classes, messages, evidence)),
+        "report.html": _bytes(build(sweep, trials, summary, provenance, classes, messages, evidence, maps)),
         "trials.csv": _bytes(tables.csv_text(tables.trial_rows(trials, sweep))),
         space_file.NAME: _bytes(space_file.resolved(sweep)),
         "history.png": pictures.history(sweep, trials, caveat),

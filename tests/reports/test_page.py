@@ -8,10 +8,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from reno_sweeps.records import Cell, Clip, Protocol
 from reno_sweeps.reports import page
+from reno_sweeps.reports.embedding_map import Map
 from reno_sweeps.reports.evidence import gather
 from reno_sweeps.space import Categorical
 
@@ -186,6 +188,18 @@ def test_the_best_trials_answers_add_calibration_and_the_hardest_clips(hand: Any
     assert "expected calibration error 16.7 % (10 bins, 15 answers)" in told.text  # |1/3 − 1/2|
     assert "Hardest clips" not in plain.text
     assert len([t for t in told.tags if "data-figure" in t[1]]) == 8
+
+
+def test_maps_stand_in_their_order_with_a_figure_for_each_colouring(made: dict[str, Any]) -> None:
+    clips = (Clip("a.wav", "joy", "s1"), Clip("b.wav", "pain"))
+    maps = [Map(name, np.zeros((2, 2)), clips, 2, 0) for name in ("raw", "fused")]
+    read_page = read(made, maps=maps)
+    places = [str(a["data-figure"]) for _, a in read_page.tags if "data-figure" in a]
+
+    assert [place for place in places if "map" in place] == [
+        "figure-map-0-emotion", "figure-map-0-speaker", "figure-map-1-emotion", "figure-map-1-speaker",
+    ]  # fmt: skip
+    assert "distances between clusters" in read_page.text
 
 
 def test_cells_have_a_table(hand: Any, made: dict[str, Any]) -> None:

@@ -76,7 +76,8 @@ def _believed(posterior: Posterior, level: float, a: str, b: str, metric: str) -
 def _chance(p: float, adjusted: float | None, comparisons: int) -> str:
     if adjusted is None or comparisons == 1:
         return f"p {_p(p)}"
-    return f"p {_p(p)}, {_p(adjusted)} by Holm's correction for {comparisons} comparisons"
+    corrected = _p(adjusted).removeprefix("= ")
+    return f"p {_p(p)}; {corrected} by Holm's correction for {comparisons} comparisons"
 
 
 def _p(p: float) -> str:

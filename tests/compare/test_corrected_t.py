@@ -44,7 +44,7 @@ def test_overlap_widens_by_the_root_of_one_plus_n_times_the_ratio(scores):
 def test_it_is_the_formula_of_the_paper():
     """Five differences 1 … 5 points: mean 3, variance 2.5, t = 3/√((1/5 + 1/4) · 2.5) with 4 degrees of freedom."""
     b = np.array([[50.0, 52, 51, 55, 53]])
-    found = corrected_t(b + [1, 2, 3, 4, 5], b)
+    found = corrected_t(b + np.arange(1, 6), b)
 
     assert found.estimate == pytest.approx(3)
     assert found.p == pytest.approx(2 * stats.t.sf(3 / np.sqrt(0.45 * 2.5), 4))
@@ -83,7 +83,8 @@ def test_percent_or_share_give_the_same_p_and_effect(scores, factor):
 
 @given(paired(), st.permutations(range(4)))
 def test_the_order_of_folds_is_irrelevant(scores, order):
-    a, b = (np.resize(one, (2, 4)) + np.arange(8).reshape(2, 4) / 100 * sign for one, sign in zip(scores, (1, -1)))
+    slope = np.arange(8).reshape(2, 4) / 100
+    a, b = np.resize(scores[0], (2, 4)) + slope, np.resize(scores[1], (2, 4)) - slope
 
     assert corrected_t(a[:, order], b[:, order]).p == pytest.approx(corrected_t(a, b).p)
 

@@ -86,6 +86,6 @@ def _shift_interval(gap: Scores, level: float) -> Interval:
     chances = np.ones(1)  # of W⁺ = 0, 1, … when every sign is a fair coin
     for rank in range(1, gap.size + 1):
         chances = (np.pad(chances, (0, rank)) + np.pad(chances, (rank, 0))) / 2
-    rejected = int(np.searchsorted(chances.cumsum(), (1 - level) / 2 * (1 + 1e-9), side="right"))
+    rejected = int(np.searchsorted(chances.cumsum(), (1 - level) / 2 * (1 + 1e-9)))
     means = _walsh(gap)
     return float(means[rejected - 1]), float(means[-rejected])

@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from reno_sweeps import metrics
-from reno_sweeps.compare import _draws, _shares
+from reno_sweeps.compare import _bca, _draws, _shares
 from reno_sweeps.compare.bootstrap import metric_difference, metric_interval
 from reno_sweeps.records import UserError
 
@@ -246,6 +246,15 @@ def test_p_and_interval_agree(kind, seed):
     assert (found.p < 0.05) == (found.interval[0] > 0 or found.interval[1] < 0)
     if found.p > 0.02:
         assert min(map(abs, touching.interval)) < 0.004
+
+
+@given(st.floats(-0.4, 0.4), st.floats(-0.1, 0.1), st.floats(-2, 2))
+def test_p_is_where_a_bent_interval_touches_zero(bias, acceleration, centre):
+    draws, by = np.random.default_rng(0).normal(centre, 1, 20_000), _bca.Bend(bias, acceleration)
+    p = _bca.p_of_zero(draws, by)
+    ends = _bca.interval(draws, 1 - p, by) if p < 1 else (0.0, 0.0)
+
+    assert min(map(abs, ends)) < 0.02 or p < 1e-3
 
 
 def test_type_one_error_stays_at_its_level():

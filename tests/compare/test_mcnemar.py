@@ -64,6 +64,14 @@ def test_the_interval_covers_the_true_difference():
     assert 0.93 <= np.mean(covered) <= 0.985
 
 
+def test_of_many_clips_the_interval_is_that_of_the_mean_of_their_differences():
+    truth, a, b = judged(5000, 1000, 3000, 1000)
+    per_clip = (a == truth) * 1.0 - (b == truth)
+    expected = stats.norm.interval(0.9, per_clip.mean(), per_clip.std() / np.sqrt(len(truth)))
+
+    assert mcnemar(truth, a, b, level=0.9).interval == pytest.approx(expected, abs=3e-4)
+
+
 def test_type_one_error_stays_at_its_level():
     kinds = np.random.default_rng(0).multinomial(120, [0.15, 0.15, 0.5, 0.2], size=500)
 

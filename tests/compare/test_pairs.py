@@ -117,6 +117,14 @@ def test_few_corpora_are_refused():
         across_corpora("a", table)
 
 
+def test_the_more_contestants_the_more_corpora_are_needed():
+    table = {name: {f"corpus {n}": 0.5 + n / 10 * (name == "a") for n in range(6)} for name in ("a", "b", "c")}
+
+    assert across_corpora("a", {name: table[name] for name in ("a", "b")})[0].test.p > 0
+    with pytest.raises(UserError, match="times 2 by Holm's correction"):
+        across_corpora("a", table)
+
+
 @pytest.mark.parametrize(
     ("other", "said"),
     [

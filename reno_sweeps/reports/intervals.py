@@ -6,36 +6,32 @@ import math
 from collections.abc import Callable, Sequence
 from statistics import fmean, stdev
 
+from reno_sweeps.compare.corrected_t import fold_mean
 from reno_sweeps.records import FoldScore
 from reno_sweeps.reports import tables, wording
 from reno_sweeps.reports.summary import metric_over_folds
 from reno_sweeps.space import Value
 
-LEVEL = 0.95
 Span = tuple[float, float]
 
 
-def plain(values: Sequence[float], level: float = LEVEL) -> Span | None:
-    """The t-interval of the mean of independent values; None below two of them."""
-    return _around(values, 1 / len(values), level) if len(values) > 1 else None
+def plain(values: Sequence[float]) -> Span | None:
+    """The 95 % t-interval of the mean of independent values; None where there is no spread to learn from."""
+    return _interval(values, 0.0)
 
 
-def corrected(values: Sequence[float], n_folds: int, level: float = LEVEL) -> Span | None:
+def corrected(values: Sequence[float], n_folds: int) -> Span | None:
     """The same for the folds of a cross-validation (all repeats' together), which train on each other's clips.
 
-    The variance of the mean is s²·(1/n + tested/trained), where one fold of K tests what K − 1 train on
-    (Nadeau & Bengio 2003). None below two values or two folds.
+    The variance of the mean is s²·(1/n + 1/(K − 1)): Nadeau & Bengio 2003.
     """
-    if len(values) < 2 or n_folds < 2:
+    return _interval(values, 1 / (n_folds - 1)) if n_folds > 1 else None
+
+
+def _interval(values: Sequence[float], ratio: float) -> Span | None:
+    if len(values) < 2 or not all(map(math.isfinite, values)):
         return None
-    return _around(values, 1 / len(values) + 1 / (n_folds - 1), level)
-
-
-def _around(values: Sequence[float], factor: float, level: float) -> Span:
-    from scipy.stats import t
-
-    reach = float(t.ppf((1 + level) / 2, len(values) - 1)) * stdev(values) * math.sqrt(factor)
-    return fmean(values) - reach, fmean(values) + reach
+    return fold_mean([list(values)], ratio=ratio).interval
 
 
 def folds_of(scores: Sequence[FoldScore]) -> int:

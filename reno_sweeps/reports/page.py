@@ -12,12 +12,13 @@ from typing import Any
 
 from reno_sweeps.files import write_bytes
 from reno_sweeps.records import Sweep, Trial
-from reno_sweeps.reports import by_class, drawing, hard_clips, intervals, pictures, space_file, story, tables, wording
+from reno_sweeps.reports import beside, by_class, comparisons, drawing, hard_clips, space_file, story, tables, wording
 from reno_sweeps.reports.embedding_map import Map
 from reno_sweeps.reports.evidence import Evidence
 from reno_sweeps.reports.summary import finite
 from reno_sweeps.reports.theme import template
 
+PAGE = "report.html"
 TRIALS_SHOWN = 100  # the rest is in trials.csv: a browser gets slow with thousands of rows
 
 
@@ -49,11 +50,13 @@ def build(
         optimistic=bool(summary.get("optimistic")),
         headline=_view(tables.headline(summary)),
         configuration=_view(story.configuration(sweep, summary)),
-        folds=_view(_folds(best)),
+        folds=_view(beside.folds(best) if best else []),
         intervals=wording.INTERVALS,
         by_class=_view(by_class.shown(by_class.rows(best.scores, classes)) if best else []),
         maps=[[drawing.map_name(place, by) for by in found.by] for place, found in enumerate(maps)],
         hardest=_view(hard_clips.shown(hard_clips.rows(evidence, classes)) if evidence else []),
+        comparisons=_view(comparisons.shown(comparisons.of_sweep(summary))),
+        comparisons_mean=comparisons.MEANING,
         cells=_view(tables.cell_rows(summary)),
         trials=_view(rows[:TRIALS_SHOWN]),
         trials_in_all=len(rows),
@@ -82,35 +85,11 @@ def write_all(
     maps: Sequence[Map] = (),
 ) -> list[Path]:
     """The page, its tables and figures in `folder`: each file whole or not at all; nothing before all are made."""
-    best = drawing.best_of(trials, summary)
-    caveat = wording.caveat(summary)
-    made = {
-        "report.html": _bytes(build(sweep, trials, summary, provenance, classes, messages, evidence, maps)),
-        "trials.csv": _bytes(tables.csv_text(tables.trial_rows(trials, sweep))),
-        space_file.NAME: _bytes(space_file.resolved(sweep)),
-        "history.png": pictures.history(sweep, trials, caveat),
-    }
-    if best is not None:
-        made |= {
-            "folds.csv": _bytes(tables.csv_text(tables.fold_rows(best.scores))),
-            "folds.md": _bytes(story.folds_markdown(sweep, summary, best)),
-            "confusion.png": pictures.confusion(best.scores, classes, caveat),
-        }
+    page = build(sweep, trials, summary, provenance, classes, messages, evidence, maps)
+    made = {PAGE: beside.text(page)} | beside.files(sweep, trials, summary, classes, evidence, maps)
     for name, content in made.items():
         write_bytes(folder / name, content)
     return [folder / name for name in made]
-
-
-def _bytes(text: str) -> bytes:
-    """UTF-8; a file's name may hold bytes that are no text, which are spelled out."""
-    return text.encode("utf-8", "backslashreplace")
-
-
-def _folds(best: Trial | None) -> list[tables.Row]:
-    """The best trial's folds, and what they come to."""
-    if best is None:
-        return []
-    return intervals.with_statistics(tables.brief_folds(best.scores), intervals.folds_of(best.scores))
 
 
 def _view(rows: Sequence[tables.Row]) -> dict[str, Any] | None:

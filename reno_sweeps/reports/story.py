@@ -85,11 +85,11 @@ def command() -> str:
 def folds_markdown(sweep: Sweep, summary: Mapping[str, Any], best: Trial) -> str:
     """The fold table and the baselines for a README or an issue, with what the numbers mean."""
     caveat = wording.caveat(summary)
-    folds = intervals.with_statistics(tables.brief_folds(best.scores), intervals.folds_of(best.scores))
+    folds = tables.shown(intervals.with_statistics(tables.brief_folds(best.scores), intervals.folds_of(best.scores)))
     parts = [
         f"## {' '.join(str(summary['sweep']).split())}: trial {best.number}{f' ({caveat})' if caveat else ''}",
         tables.markdown(tables.headline(summary)).rstrip(),
-        tables.markdown(tables.shown(folds)).rstrip(),
+        tables.markdown(folds).rstrip(),
         wording.INTERVALS,
         f"Selection `{sweep.protocol.selection}`: {wording.PROTOCOLS[sweep.protocol.selection]}.",
     ]

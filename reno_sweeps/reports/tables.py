@@ -191,5 +191,5 @@ def is_numeric(rows: Sequence[Mapping[str, str]], column: str) -> bool:
     """Whether a column of shown cells holds numbers, and at least one; such columns end at the right."""
     texts = [row.get(column, "") for row in rows]
     own = [text for text in texts if text not in wording.STATISTICS]
-    bare = [text.replace("±", "").strip(f"0123456789.,-+e% {wording.NOTHING}") for text in own]
+    bare = [text.replace("±", "").strip(f"0123456789.,-−+…<e% {wording.NOTHING}") for text in own]
     return any(texts) and not any(bare)

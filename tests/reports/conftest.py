@@ -74,7 +74,7 @@ def make_summary(sweep: Sweep, trials: list[Trial], corpus: str = "clips", **fac
     return summarise(sweep, trials, known, asked=sweep.budget.trials, place=place)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def hand() -> SimpleNamespace:
     """The makers, for a test that needs its own: hand.sweep(…), hand.trial(…), hand.score(…), hand.summary(…)."""
     return SimpleNamespace(sweep=make_sweep, trial=make_trial, score=make_score, summary=make_summary, counts=COUNTS)

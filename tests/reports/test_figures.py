@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 
 from reno_sweeps.records import Objective
-from reno_sweeps.reports import curves, figures, pictures, search_figures
+from reno_sweeps.reports import curves, figures, search_figures
 from reno_sweeps.reports.panels import part
 from reno_sweeps.reports.theme import template
 from reno_sweeps.space import Categorical, Float, Int
@@ -147,21 +146,3 @@ def test_everything_tested_stands_beside_each_other(summary: dict[str, Any]) -> 
 
 def test_nothing_tested_is_no_figure(hand: Any, sweep: Any) -> None:
     assert figures.compared({**hand.summary(sweep, []), "baselines": {}}) is None
-
-
-def test_pictures_are_png_and_the_same_every_time(sweep: Any, trials: list[Any]) -> None:
-    history = [pictures.history(sweep, trials, "optimistic") for _ in range(2)]
-    confusion = [pictures.confusion(trials[1].scores, CLASSES) for _ in range(2)]
-
-    assert history[0] == history[1]
-    assert confusion[0] == confusion[1]
-    assert history[0][:8] == confusion[0][:8] == b"\x89PNG\r\n\x1a\n"
-
-
-def test_a_picture_takes_any_label_without_a_warning(hand: Any, recwarn: pytest.WarningsRecorder) -> None:
-    from matplotlib.image import imread
-
-    content = pictures.confusion([hand.score(0, ((2, 0), (0, 2)))], ("$x^$ \\frac", "怒り"))
-
-    assert imread(io.BytesIO(content)).ndim == 3
-    assert not list(recwarn)

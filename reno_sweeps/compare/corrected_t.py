@@ -18,6 +18,8 @@ ASSUMPTION = (
     "fold tests, because their training clips overlap."
 )
 EFFECT = "Cohen's d of paired folds"
+# tests/compare/simulated.py, 10 × 5 folds of 60 clips, the nearest clip decides: 12 % at 5 %; 5 folds alone: 5 %
+REPEATED = "with repeats, learners that single clips sway were called different in up to 12 of 100 cases without need"
 
 
 def corrected_t(a: ArrayLike, b: ArrayLike, *, ratio: float | None = None, level: float = 0.95) -> Finding:
@@ -27,7 +29,8 @@ def corrected_t(a: ArrayLike, b: ArrayLike, *, ratio: float | None = None, level
     t-test, which rejects far too often. Equal in every fold: p is 1, without an interval. Different, and by the same
     amount in every fold: refused, for there is no spread to judge it by.
     """
-    return _tested(student(difference(matrix(a, "a"), matrix(b, "b")), ratio), METHOD, level)
+    gap = difference(matrix(a, "a"), matrix(b, "b"))
+    return _tested(student(gap, ratio), METHOD, level, REPEATED if len(gap) > 1 else "")
 
 
 def fold_mean(
@@ -48,15 +51,16 @@ def fold_mean(
     if not math.isfinite(against):
         raise UserError(f"against {against}: a figure to compare with is a finite number")
     gap = difference(scores, np.full_like(scores, against))
-    return _tested(student(gap, ratio), f"{METHOD} against a fixed figure", level)
+    repeated = REPEATED if len(gap) > 1 else ""
+    return _tested(student(gap, ratio), f"{METHOD} against a fixed figure", level, repeated)
 
 
-def _tested(found: Student, method: str, level: float) -> Finding:
+def _tested(found: Student, method: str, level: float, remark: str) -> Finding:
     """p and interval of a difference; without spread what can be said of it."""
     n, interval = found.df + 1, found.interval(checked_level(level))
     if found.scale:
         p, d = _two_sided(found), found.standardised()
-        return Finding(method, ASSUMPTION, found.mean, n, "folds", level, interval, p, effect=d, effect_name=EFFECT)
+        return Finding(method, ASSUMPTION, found.mean, n, "folds", level, interval, p, None, d, EFFECT, remark=remark)
     if found.mean == 0:
         same = "no interval: the scores are the same in every fold"
         return Finding(method, ASSUMPTION, 0.0, n, "folds", level, p=1.0, effect=0.0, effect_name=EFFECT, remark=same)

@@ -134,6 +134,14 @@ def test_a_finding_says_what_it_stands_on():
     assert found.assumption.endswith(".")
 
 
+def test_repeats_come_with_their_remark():
+    once, twice = [[0.5, 0.6, 0.8]], [[0.5, 0.6, 0.8], [0.4, 0.7, 0.6]]
+
+    assert not corrected_t(once, [[0.4, 0.3, 0.5]]).remark
+    assert "with repeats" in corrected_t(twice, [[0.4, 0.3, 0.5], [0.5, 0.5, 0.5]]).remark
+    assert "with repeats" in fold_mean(twice, against=0.3).remark
+
+
 @given(paired())
 def test_a_mean_has_the_interval_of_its_difference_from_zero(scores):
     a, _ = scores

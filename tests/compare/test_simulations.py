@@ -7,20 +7,22 @@ import pytest
 
 from reno_sweeps.compare.bayes import correlated_t
 from reno_sweeps.compare.corrected_t import corrected_t, fold_mean
-from tests.compare.simulated import cross_validated
+from tests.compare.simulated import cross_validated, nearest_clip, nearest_mean
 
 RUNS = 500
 NAIVE = 0.0  # ratio of test to training clips as if no clip were trained on twice
 
 
 def rejections(a, b, ratio=None):
-    """Share of the studies [studies, repeats, folds] that call the two different at 5 %."""
-    return np.mean([corrected_t(one, other, ratio=ratio).p <= 0.05 for one, other in zip(a, b, strict=True)])
+    """Share of the studies [studies, repeats, folds] that call the two different at 5 %, or refuse to say."""
+    found = [corrected_t(one, other, ratio=ratio) for one, other in zip(a, b, strict=True)]
+    return np.mean([one.p is None or one.p <= 0.05 for one in found])
 
 
-@pytest.mark.parametrize("signal", [0.0, 0.2, 0.5])
-def test_under_the_null_the_corrected_test_rejects_at_most_seven_in_a_hundred(signal):
-    a, b = cross_validated(RUNS, signals=(signal, signal), seed=1)
+@pytest.mark.parametrize("learner", [nearest_mean, nearest_clip])
+@pytest.mark.parametrize("signal", [0.0, 0.2, 0.5, 1.0])
+def test_under_the_null_the_corrected_test_rejects_at_most_seven_in_a_hundred(signal, learner):
+    a, b = cross_validated(RUNS, signals=(signal, signal), clips=60, seed=1, learner=learner)
 
     assert rejections(a, b) <= 0.07
 
@@ -37,6 +39,14 @@ def test_repeating_cross_validation_makes_the_naive_test_absurd_and_not_the_corr
 
     assert rejections(a, b, NAIVE) > 0.4
     assert rejections(a, b) <= 0.07
+
+
+def test_an_unstable_learner_repeated_often_stretches_the_correction():
+    """The share of tested clips is only a guess at the correlation: here it is more, and documented."""
+    a, b = cross_validated(RUNS, signals=(1, 1), clips=60, repeats=5, seed=1, learner=nearest_clip)
+
+    assert rejections(a, b) <= 0.13
+    assert rejections(a, b, NAIVE) > 0.4
 
 
 def test_folds_of_one_study_are_correlated_as_the_correction_has_it():

@@ -68,7 +68,8 @@ def metric_difference(
 ) -> Finding:
     """The difference a − b of a metric on the same clips, paired: each draw scores both. As `metric_interval`.
 
-    p is one minus the level of the interval that just touches zero, so p and interval always agree.
+    p is one minus the level of the interval that just touches zero, so p and interval agree; where no draw reaches
+    zero, p is an upper bound.
     """
     expected = labels_of(truth, "truth")
     first, second = predictions_of(a, "a", expected), predictions_of(b, "b", expected)

@@ -21,7 +21,8 @@ _SIGNS = {
     "±": r"$\pm$",
     "×": r"$\times$",
     "…": r"\dots{}",
-    "†": r"\textdagger{}",
+    "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
     "β": r"$\beta$",
     "δ": r"$\delta$",
     "λ": r"$\lambda$",
@@ -37,16 +38,26 @@ def escaped(text: str) -> str:
     return _ANY.sub(lambda sign: _SIGNS[sign[0]], plain)
 
 
-def table(rows: Sequence[Mapping[str, str]], caption: str = "", label: str = "", rule_before: int | None = None) -> str:
+def table(
+    rows: Sequence[Mapping[str, str]],
+    caption: str = "",
+    label: str = "",
+    rule_before: int | None = None,
+    *,
+    wide: bool = False,
+) -> str:
     """A floating table of shown rows, numbers to the right; a rule before the row of that number; nothing without rows.
 
-    `caption` is text and is escaped, `label` is a key of our own.
+    `caption` is text and is escaped, `label` keeps its letters, digits, ':' and '-'; `wide` spans both columns of a
+    page, in small print.
     """
     if not rows:
         return ""
-    said = [f"\\caption{{{escaped(caption)}}}"] * bool(caption) + [f"\\label{{{label}}}"] * bool(label)
-    lines = ["\\begin{table}", "\\centering", *said, *tabular(rows, rule_before), "\\end{table}"]
-    return PREAMBLE + "\n".join(lines) + "\n"
+    said = [f"\\caption{{{escaped(caption)}}}"] * bool(caption)
+    said += [f"\\label{{{re.sub('[^A-Za-z0-9:-]', '-', label)}}}"] * bool(label)
+    kind, small = ("table*", ["\\footnotesize"]) if wide else ("table", [])
+    body = ["\\centering", *small, *said, *tabular(rows, rule_before)]
+    return PREAMBLE + "\n".join([f"\\begin{{{kind}}}", *body, f"\\end{{{kind}}}"]) + "\n"
 
 
 def tabular(rows: Sequence[Mapping[str, str]], rule_before: int | None = None) -> list[str]:

@@ -155,12 +155,13 @@ def markdown(rows: Sequence[Row]) -> str:
     if not rows:
         return ""
     columns = columns_of(rows)
-    lines = [[_escaped(name) for name in columns], ["---"] * len(columns)]
-    lines += [[_escaped(wording.number(row[c]) if row.get(c) is not None else "") for c in columns] for row in rows]
+    lines = [[escaped(name) for name in columns], ["---"] * len(columns)]
+    lines += [[escaped(wording.number(row[c]) if row.get(c) is not None else "") for c in columns] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is, in one line."""
     for sign in "\\`*_<>|[]":
         text = text.replace(sign, f"\\{sign}")
     return " ".join(text.split())
@@ -191,5 +192,5 @@ def is_numeric(rows: Sequence[Mapping[str, str]], column: str) -> bool:
     """Whether a column of shown cells holds numbers, and at least one; such columns end at the right."""
     texts = [row.get(column, "") for row in rows]
     own = [text for text in texts if text not in wording.STATISTICS]
-    bare = [text.replace("±", "").strip(f"0123456789.,-−+…<e% {wording.NOTHING}") for text in own]
+    bare = [text.replace("±", "").strip(f"0123456789.,-−+…<e%†‡ {wording.NOTHING}") for text in own]
     return any(texts) and not any(bare)

@@ -38,7 +38,7 @@ def map_name(place: int, by: str) -> str:
 
 def captions(evidence: Evidence | None = None, maps: Sequence[Map] = ()) -> dict[str, str]:
     """By the name of a figure; those of measurements say what was found."""
-    made = {map_name(place, by): embedding_map.said(found) for place, found in enumerate(maps) for by in found.by}
+    made = {map_name(place, by): embedding_map.said(found, by) for place, found in enumerate(maps) for by in found.by}
     if evidence is not None:
         found = calibration.reliability(evidence.probabilities, evidence.labels)
         made["reliability"] = f"Bars below the dotted line: more confident than right. {calibration.said(found)}"

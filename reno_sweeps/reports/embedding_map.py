@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,10 @@ from reno_sweeps.reports.theme import SERIES
 MOST = 1500  # clips; more of them hide each other, and take minutes
 COMPONENTS = 50  # van der Maaten & Hinton 2008: principal components first, against noise and for speed
 PERPLEXITY = 30.0
+NEAREST = 5
 FLOOR = 1e-6  # of a feature's deviation, as in training: some dimensions hardly vary
 NAMED = len(SERIES) - 1  # speakers with a colour of their own; the last, a grey, is for all others
+OTHERS = "other speakers"
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross")  # where emotions are more than colours
 
 
@@ -31,6 +33,7 @@ class Map:
     clips: tuple[Clip, ...]
     of: int  # clips in all: where they are more than m, these were drawn by lot
     seed: int
+    alike: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # by → its `neighbours`
 
     @property
     def by(self) -> tuple[str, ...]:
@@ -45,21 +48,46 @@ def mapped(title: str, vectors: NDArray[Any], clips: Sequence[Clip], *, seed: in
     rows = np.arange(len(clips))
     if len(clips) > most:
         rows = np.sort(np.random.default_rng(seed).choice(len(clips), most, replace=False))
-    points = flattened(np.asarray(vectors)[rows], seed)
-    return Map(title, points, tuple(clips[int(row)] for row in rows), len(clips), seed)
+    drawn = tuple(clips[int(row)] for row in rows)
+    wide = _standardised(np.asarray(vectors)[rows])
+    found = Map(title, _flat(wide, seed), drawn, len(clips), seed)
+    return replace(found, alike={by: neighbours(wide, labels_of(found, by)) for by in found.by if len(drawn) > NEAREST})
+
+
+def labels_of(found: Map, by: str) -> list[str]:
+    """The emotion or the speaker of each clip."""
+    return [(clip.label if by == "emotion" else clip.speaker) or "unknown" for clip in found.clips]
+
+
+def neighbours(wide: NDArray[np.float64], labels: Sequence[str]) -> tuple[float, float]:
+    """Share of the five nearest others that have a clip's own label, in the full space; and what chance gives."""
+    from sklearn.neighbors import NearestNeighbors
+
+    names, own = np.unique(np.array(labels, dtype=object), return_inverse=True)
+    near = NearestNeighbors(n_neighbors=NEAREST).fit(wide).kneighbors(return_distance=False)
+    counts = np.bincount(own, minlength=len(names))
+    chance = float((counts * (counts - 1)).sum() / (len(own) * (len(own) - 1)))
+    return float((own[near] == own[:, None]).mean()), chance
 
 
 def flattened(vectors: NDArray[Any], seed: int = 0) -> NDArray[np.float64]:
     """t-SNE of vectors [n, dim] → [n, 2]; of fewer than five clips, or of equal ones, principal components.
 
-    Features are standardised (the floor and bounds of training), so that no loud one decides alone. Perplexity is 30,
-    or a third of the other clips where they are few: it must stay below their number.
+    Perplexity is 30, or a third of the other clips where they are few: it must stay below their number.
     """
+    return _flat(_standardised(vectors), seed)
+
+
+def _standardised(vectors: NDArray[Any]) -> NDArray[np.float64]:
+    """Features as training sees them, so that no loud one decides alone."""
     if not np.isfinite(vectors).all():
         raise UserError("embeddings to be mapped hold values that are no numbers")
     wide = vectors.astype(np.float64)
-    spread = np.maximum(wide.std(0), FLOOR)
-    reduced = _principal(np.clip((wide - wide.mean(0)) / spread, -10, 10), seed)
+    return np.asarray(np.clip((wide - wide.mean(0)) / np.maximum(wide.std(0), FLOOR), -10, 10), np.float64)
+
+
+def _flat(wide: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    reduced = _principal(wide, seed)
     if len(reduced) < 5 or not reduced[:, 0].std() > 1e-9:
         return reduced[:, :2]
     from sklearn.manifold import TSNE
@@ -81,14 +109,14 @@ def _principal(wide: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
 
 def groups(found: Map, by: str) -> list[tuple[str, NDArray[np.int64]]]:
     """(name, rows) of each emotion, sorted; or of the speakers with most clips, and last of all others together."""
-    labels = [(clip.label if by == "emotion" else clip.speaker) or "unknown" for clip in found.clips]
+    labels = labels_of(found, by)
     counted = Counter(labels)
     names = sorted(counted) if by == "emotion" else sorted(counted, key=lambda name: (-counted[name], name))
     own = names if by == "emotion" or len(names) <= len(SERIES) else sorted(names[:NAMED])
     rest = set(names) - set(own)
     parts = [(name, [row for row, label in enumerate(labels) if label == name]) for name in own]
     if rest:
-        parts.append((f"{len(rest)} other speakers", [row for row, label in enumerate(labels) if label in rest]))
+        parts.append((f"{len(rest)} {OTHERS}", [row for row, label in enumerate(labels) if label in rest]))
     return [(name, np.array(rows, np.int64)) for name, rows in parts]
 
 
@@ -100,7 +128,12 @@ def style(number: int) -> tuple[str, str]:
 def map_figure(found: Map, by: str, caveat: str = "") -> Figure:
     """The clips in the colours of their emotions or speakers; neither axis has a meaning, so neither is drawn."""
     parts = groups(found, by)
-    data = [_cloud(found, name, rows, *style(i)) for i, (name, rows) in enumerate(parts)]
+    data = [_cloud(found, name, rows, number) for number, (name, rows) in enumerate(parts)]
+    if parts[-1][0].endswith(OTHERS):
+        data = [
+            {**data[-1], "legendrank": 2000},
+            *data[:-1],
+        ]  # drawn first, told last
     bare = {"visible": False, "showgrid": False}
     below = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.02, "yanchor": "top", "itemsizing": "constant"}
     margin = {
@@ -108,40 +141,33 @@ def map_figure(found: Map, by: str, caveat: str = "") -> Figure:
         "r": 8,
         "t": 60,
         "b": 110,
-    }  # room for the legend, so that maps beside each other are equally large
-    layout = {
-        "margin": margin,
-        "xaxis": bare,
-        "yaxis": {**bare, "scaleanchor": "x"},
-        "legend": below,
-        "hovermode": "closest",
-    }
-    return figure(data, f"{literal(found.title)}, by {by}", caveat, 560, showlegend=True, **layout)
+    }  # b: the legend; maps stay equally large
+    layout = {"margin": margin, "xaxis": bare, "yaxis": {**bare, "scaleanchor": "x"}, "legend": below}
+    return figure(data, f"{literal(found.title)}, by {by}", caveat, 560, showlegend=True, hovermode="closest", **layout)
 
 
-def _cloud(found: Map, name: str, rows: NDArray[np.int64], colour: str, symbol: str) -> Figure:
-    said = [literal(f"{c.path}: {c.label}{f', {c.speaker}' if c.speaker else ''}") for c in _at(found, rows)]
+def _cloud(found: Map, name: str, rows: NDArray[np.int64], number: int) -> Figure:
+    colour, symbol = style(number)
+    clips = [found.clips[int(row)] for row in rows]
     return {
         "type": "scatter",
         "mode": "markers",
         "name": literal(name),
         "x": [round(float(x), 3) for x in found.points[rows, 0]],
         "y": [round(float(y), 3) for y in found.points[rows, 1]],
-        "text": said,
+        "text": [literal(f"{c.path}: {c.label}{f', {c.speaker}' if c.speaker else ''}") for c in clips],
         "hovertemplate": "%{text}<extra></extra>",
         "marker": {"color": colour, "symbol": symbol, "size": 5 if len(found.clips) > 400 else 7, "opacity": 0.75},
     }
 
 
-def _at(found: Map, rows: NDArray[np.int64]) -> list[Clip]:
-    return [found.clips[int(row)] for row in rows]
-
-
-def said(found: Map) -> str:
-    """What the reader must know of the map."""
+def said(found: Map, by: str) -> str:
+    """What the reader must know of the map in these colours, and how much the full space knows of them."""
     drawn = (
         f"{len(found.clips)} of {found.of} clips, drawn by lot" if found.of > len(found.clips) else f"{found.of} clips"
     )
-    return (
-        f"t-SNE of {drawn}, seed {found.seed}. Near is alike; distances between clusters and their sizes mean nothing."
-    )
+    warning = f"t-SNE of {drawn}, seed {found.seed}: near is alike, distances between clusters mean nothing."
+    if by not in found.alike:
+        return warning
+    share, chance = (f"{100 * part:.0f} %" for part in found.alike[by])
+    return f"Of a clip's {NEAREST} nearest neighbours {share} are of its own {by} (by chance {chance}). {warning}"

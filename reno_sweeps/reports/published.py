@@ -16,7 +16,7 @@ TITLES = {1: "Table I: fcn and cnn on single encoders", 2: "Table II: concat and
 REMARKS = {  # what a reader of the paper must know
     1: (),
     2: (
-        "Its text calls audio-mamba-base + hubert-base (72.51) best on vivae, its table audio-mamba-small + wavlm-base.",
+        "Its text calls audio-mamba-base + hubert-base (72.51) best on vivae, Table II audio-mamba-small + wavlm-base.",
     ),
 }
 METRICS = ("accuracy", "macro_f1")

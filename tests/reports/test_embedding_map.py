@@ -42,6 +42,24 @@ def test_the_same_seed_gives_the_same_map() -> None:
     assert flattened(vectors, 3).tolist() == flattened(vectors, 3).tolist()
 
 
+def test_neighbours_know_what_the_embeddings_know() -> None:
+    vectors, clips = clouds()
+    found = mapped("x", vectors, clips)
+
+    assert found.alike["emotion"] == (1.0, pytest.approx(19 / 59))  # 19 of the 59 others are of its own cloud
+    assert found.alike["speaker"][0] == pytest.approx(found.alike["speaker"][1], abs=0.1)
+    assert "100 % are of its own emotion (by chance 32 %)" in said(found, "emotion")
+    assert "neighbours" not in said(mapped("x", vectors[:5], clips[:5]), "emotion")
+
+
+def test_the_other_speakers_lie_below_and_are_told_last() -> None:
+    data = map_figure(named([f"s{i:02d}" for i in range(14)]), "speaker")["data"]
+
+    assert data[0]["name"] == "5 other speakers"
+    assert data[0]["legendrank"] > 1000
+    assert data[0]["marker"]["color"] not in {trace["marker"]["color"] for trace in data[1:]}
+
+
 def test_scale_of_a_feature_decides_nothing() -> None:
     vectors, _ = clouds(8)
     loud = vectors * np.where(np.arange(vectors.shape[1]) == 2, 1e3, 1.0)
@@ -84,8 +102,8 @@ def test_too_many_clips_are_drawn_by_lot_and_said_so() -> None:
     found = mapped("x", vectors, clips, most=12)
 
     assert len(found.clips) == len(found.points) == len(set(found.clips)) == 12
-    assert "12 of 30 clips, drawn by lot" in said(found)
-    assert "drawn" not in said(mapped("x", vectors[:6], clips[:6]))
+    assert "12 of 30 clips, drawn by lot" in said(found, "emotion")
+    assert "drawn" not in said(mapped("x", vectors[:6], clips[:6]), "emotion")
 
 
 def test_without_speakers_there_is_one_colouring() -> None:

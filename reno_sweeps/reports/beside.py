@@ -18,7 +18,6 @@ from reno_sweeps.reports import (
     latex,
     pictures,
     space_file,
-    story,
     tables,
     wording,
 )
@@ -109,9 +108,21 @@ def _tables_of(sweep: Sweep, summary: Mapping[str, Any], best: Trial, classes: S
     said = f"{told}: test folds. {wording.INTERVALS}"
     made = _table("folds", tables.fold_rows(best.scores), tables.shown(folds(best)), said, len(best.scores))
     made |= _table("classes", rows, by_class.shown(rows), f"{told}: each class on the test folds.")
-    made["folds.md"] = text(story.folds_markdown(sweep, summary, best))
+    made["folds.md"] = text(_folds_markdown(sweep, summary, best, caveat))
     made["intervals.csv"] = _csv(intervals.metric_rows(best.scores))
     return made | {"confusion.csv": _csv(counts), "curves.csv": _csv(curves.rows(best.scores))}
+
+
+def _folds_markdown(sweep: Sweep, summary: Mapping[str, Any], best: Trial, caveat: str) -> str:
+    """The fold table and the baselines for a README or an issue, with what the numbers mean."""
+    parts = [
+        f"## {' '.join(str(summary['sweep']).split())}: trial {best.number}{f' ({caveat})' if caveat else ''}",
+        tables.markdown(tables.headline(summary)).rstrip(),
+        tables.markdown(tables.shown(folds(best))).rstrip(),
+        wording.INTERVALS,
+        f"Selection `{sweep.protocol.selection}`: {wording.PROTOCOLS[sweep.protocol.selection]}.",
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def _pictures_of(sweep: Sweep, best: Trial, classes: Sequence[str], caveat: str) -> Files:

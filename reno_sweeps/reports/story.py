@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reno_sweeps.records import Sweep, Trial
-from reno_sweeps.reports import intervals, space_file, tables, wording
+from reno_sweeps.records import Sweep
+from reno_sweeps.reports import space_file, wording
 from reno_sweeps.space import Value
 
 
@@ -80,17 +80,3 @@ def configuration(sweep: Sweep, summary: Mapping[str, Any]) -> list[dict[str, st
 def command() -> str:
     """How to ask the same question again; the space file holds every option that matters."""
     return f"reno-sweep run --space {space_file.NAME}"
-
-
-def folds_markdown(sweep: Sweep, summary: Mapping[str, Any], best: Trial) -> str:
-    """The fold table and the baselines for a README or an issue, with what the numbers mean."""
-    caveat = wording.caveat(summary)
-    folds = tables.shown(intervals.with_statistics(tables.brief_folds(best.scores), intervals.folds_of(best.scores)))
-    parts = [
-        f"## {' '.join(str(summary['sweep']).split())}: trial {best.number}{f' ({caveat})' if caveat else ''}",
-        tables.markdown(tables.headline(summary)).rstrip(),
-        tables.markdown(folds).rstrip(),
-        wording.INTERVALS,
-        f"Selection `{sweep.protocol.selection}`: {wording.PROTOCOLS[sweep.protocol.selection]}.",
-    ]
-    return "\n\n".join(parts) + "\n"

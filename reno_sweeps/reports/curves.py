@@ -51,7 +51,7 @@ def learning_curves(scores: Sequence[FoldScore], objective: str, caveat: str = "
         for number, score in enumerate(scores):
             name = fold_name(score, scores)
             data += [_curve(score, metric, name, number, i) for metric in metrics if metric in score.curves]
-        axes[axis("x", i)] = {"title": {"text": "epoch"}, "domain": part(i, len(found), 0.2), "anchor": f"y{i + 1}"}
+        axes[axis("x", i)] = {"title": {"text": "epoch"}, "domain": part(i, len(found), 0.3), "anchor": f"y{i + 1}"}
         axes[axis("y", i)] = {"title": {"text": title}, **value_axis(metrics[0]), "anchor": f"x{i + 1}"}
     legend = {"legend": LEGEND, "showlegend": 1 < len(scores) <= len(SERIES)}  # colours come again beyond these
     return figure(data, "Learning curves of the best trial", caveat, 380, **legend, **axes)

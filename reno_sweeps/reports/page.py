@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from reno_sweeps.reports.summary import finite
 from reno_sweeps.reports.theme import template
 
 PAGE = "report.html"
+WRITERS = 8
 TRIALS_SHOWN = 100  # the rest is in trials.csv: a browser gets slow with thousands of rows
 
 
@@ -87,9 +89,10 @@ def write_all(
     """The page, its tables and figures in `folder`: each file whole or not at all; nothing before all are made."""
     page = build(sweep, trials, summary, provenance, classes, messages, evidence, maps)
     made = {PAGE: beside.text(page)} | beside.files(sweep, trials, summary, classes, evidence, maps)
-    for name, content in made.items():
-        write_bytes(folder / name, content)
-    return [folder / name for name in made]
+    places = [folder / name for name in made]
+    with ThreadPoolExecutor(WRITERS) as writers:  # each file is synced: what waits for the disk waits together
+        list(writers.map(write_bytes, places, made.values()))
+    return places
 
 
 def _view(rows: Sequence[tables.Row]) -> dict[str, Any] | None:

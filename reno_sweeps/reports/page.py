@@ -21,6 +21,7 @@ from reno_sweeps.reports.theme import template
 
 PAGE = "report.html"
 WRITERS = 8
+SIDE_BY_SIDE = 8  # classes; matrices of more are read below each other
 TRIALS_SHOWN = 100  # the rest is in trials.csv: a browser gets slow with thousands of rows
 
 
@@ -55,6 +56,7 @@ def build(
         folds=_view(beside.folds(best) if best else []),
         intervals=wording.INTERVALS,
         by_class=_view(by_class.shown(by_class.rows(best.scores, classes)) if best else []),
+        many_classes=len(classes) > SIDE_BY_SIDE,
         maps=[[drawing.map_name(place, by) for by in found.by] for place, found in enumerate(maps)],
         hardest=_view(hard_clips.shown(hard_clips.rows(evidence, classes)) if evidence else []),
         comparisons=_view(comparisons.shown(comparisons.of_sweep(summary))),

@@ -190,6 +190,25 @@ def test_the_best_trials_answers_add_calibration_and_the_hardest_clips(hand: Any
     assert len([t for t in told.tags if "data-figure" in t[1]]) == 8
 
 
+@pytest.mark.parametrize(("classes", "pairs"), [(8, 1), (9, 0)])
+def test_matrices_of_many_classes_stand_below_each_other(
+    hand: Any, made: dict[str, Any], classes: int, pairs: int
+) -> None:
+    score = hand.score(0, tuple(tuple(int(a == b) for a in range(classes)) for b in range(classes)))
+    trials = [hand.trial(0, 0.5, scores=(score,))]
+    names = tuple(f"emotion {i}" for i in range(classes))
+    text = page.build(**{**made, "trials": trials, "summary": hand.summary(made["sweep"], trials), "classes": names})
+
+    assert (
+        len(
+            re.findall(
+                r'<div class="pair">\s*<figure class="sheet">\s*<div class="plot" data-figure="figure-counts"', text
+            )
+        )
+        == pairs
+    )
+
+
 def test_maps_stand_in_their_order_with_a_figure_for_each_colouring(made: dict[str, Any]) -> None:
     clips = (Clip("a.wav", "joy", "s1"), Clip("b.wav", "pain"))
     maps = [Map(name, np.zeros((2, 2)), clips, 2, 0) for name in ("raw", "fused")]

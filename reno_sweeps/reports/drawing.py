@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reno_sweeps.records import Sweep, Trial
-from reno_sweeps.reports import calibration, curves, embedding_map, figures, search_figures, wording
+from reno_sweeps.reports import calibration, curves, embedding_map, figures, search_figures, search_relations, wording
 from reno_sweeps.reports.embedding_map import Map
 from reno_sweeps.reports.evidence import Evidence
 from reno_sweeps.reports.panels import Figure
@@ -16,6 +16,10 @@ _CAPTIONS = {
     "history": "Each point is a configuration's mean validation score over folds.",
     "slices": "Each point is a trial, early ones grey, late ones blue, the best a star. "
     "A cloud without a slope: it mattered little.",
+    "importance": "Share of the objective's differences that each parameter accounts for, over all that was tried.",
+    "parallel": "Each line is a trial, from axis to axis through what it tried: the bluer the better, the best orange.",
+    "contour": "White points are trials; the ground between them is interpolated, and nothing is known beyond them. "
+    "Few trials make smooth pictures of noise.",
     "curves": "One colour a fold; the dot marks the epoch whose weights were kept. "
     "Dotted: training's own cross-entropy, with its dropout. "
     "Divergence: of the two projected encoders, before its weight 1 − λ.",
@@ -52,6 +56,7 @@ def figures_of(
     classes: Sequence[str],
     evidence: Evidence | None = None,
     maps: Sequence[Map] = (),
+    importances: Mapping[str, float] | None = None,
 ) -> dict[str, Figure]:
     """By name, as the page's template places them."""
     caveat = wording.caveat(summary)
@@ -59,6 +64,7 @@ def figures_of(
     if any(trial.ended for trial in trials):
         made["history"] = search_figures.history(sweep, trials, caveat)
         made["slices"] = search_figures.slices(sweep, trials, caveat)
+        made |= _relations(sweep, trials, importances, caveat)
     best = best_of(trials, summary)
     if best is not None:
         made |= _tested(best, sweep.objective.metric, classes, caveat)
@@ -68,6 +74,17 @@ def figures_of(
     for place, mapped in enumerate(maps):
         made |= {map_name(place, by): embedding_map.map_figure(mapped, by, caveat) for by in mapped.by}
     return {name: figure for name, figure in made.items() if figure is not None}
+
+
+def _relations(
+    sweep: Sweep, trials: Sequence[Trial], importances: Mapping[str, float] | None, caveat: str
+) -> dict[str, Figure | None]:
+    pair = search_relations.strongest(sweep, trials, importances)
+    return {
+        "importance": search_relations.importance(importances or {}, caveat),
+        "parallel": search_relations.parallel(sweep, trials, caveat),
+        "contour": search_relations.contour(sweep, trials, pair, caveat) if pair else None,
+    }
 
 
 def _tested(best: Trial, metric: str, classes: Sequence[str], caveat: str) -> dict[str, Figure]:

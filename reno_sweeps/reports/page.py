@@ -34,13 +34,15 @@ def build(
     messages: Sequence[str],
     evidence: Evidence | None = None,
     maps: Sequence[Map] = (),
+    importances: Mapping[str, float] | None = None,
 ) -> str:
     """The page. `summary` is the object of `run --json`, `classes` the corpus's in class order; all text is escaped.
 
-    `evidence`, the best trial's answers, adds calibration and the hardest clips; `maps` stand in their order.
+    `evidence`, the best trial's answers, adds calibration and the hardest clips; `maps` stand in their order;
+    `importances` (parameter → share) add their figure.
     """
     best = drawing.best_of(trials, summary)
-    drawn = drawing.figures_of(sweep, trials, summary, classes, evidence, maps)
+    drawn = drawing.figures_of(sweep, trials, summary, classes, evidence, maps, importances)
     script, plotly = _asset("page.js"), _plotly()
     rows = tables.trial_rows(tables.ranked(trials, sweep), sweep)
     rendered: str = _template().render(
@@ -87,9 +89,10 @@ def write_all(
     messages: Sequence[str],
     evidence: Evidence | None = None,
     maps: Sequence[Map] = (),
+    importances: Mapping[str, float] | None = None,
 ) -> list[Path]:
     """The page, its tables and figures in `folder`: each file whole or not at all; nothing before all are made."""
-    page = build(sweep, trials, summary, provenance, classes, messages, evidence, maps)
+    page = build(sweep, trials, summary, provenance, classes, messages, evidence, maps, importances)
     made = {PAGE: beside.text(page)} | beside.files(sweep, trials, summary, classes, evidence, maps)
     places = [folder / name for name in made]
     with ThreadPoolExecutor(WRITERS) as writers:  # each file is synced: what waits for the disk waits together

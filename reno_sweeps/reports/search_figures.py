@@ -100,7 +100,7 @@ def slices(sweep: Sweep, trials: Sequence[Trial], caveat: str = "") -> Figure | 
     for i, name in enumerate(names):
         row, column = divmod(i, COLUMNS)
         data += _slice(name, sweep, trials, i)
-        across = {**_across(name, sweep.search[name]), "domain": part(column, COLUMNS, 0.08), "anchor": f"y{i + 1}"}
+        across = {**along(name, sweep.search[name]), "domain": part(column, COLUMNS, 0.08), "anchor": f"y{i + 1}"}
         down = {**value_axis(metric), "domain": part(rows - 1 - row, rows, 0.3), "anchor": f"x{i + 1}"}
         down |= {"title": {"text": wording.metric(metric)}} if column == 0 else {"showticklabels": False}
         axes |= {axis("x", i): across, axis("y", i): down | ({"matches": "y"} if i else {})}
@@ -124,7 +124,7 @@ def _place(trial: Trial | None, name: str, sweep: Sweep) -> Value:
     return literal(spell(value)) if isinstance(sweep.search[name], Categorical) else value
 
 
-def _across(name: str, distribution: Distribution) -> Figure:
+def along(name: str, distribution: Distribution) -> Figure:
     """An axis over all that was searched, with a little room on both sides."""
     across: Figure = {"title": {"text": literal(name)}}
     if isinstance(distribution, Categorical):

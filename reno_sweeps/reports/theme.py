@@ -36,4 +36,5 @@ def template(scheme: str) -> dict[str, Any]:
     }
     bar = {"outlinewidth": 0, "thickness": 12}
     heatmap = {"type": "heatmap", "colorscale": _SCALE[scheme], "colorbar": bar, "xgap": 1, "ygap": 1}
-    return {"layout": layout, "data": {"heatmap": [heatmap]}}
+    contour = {"type": "contour", "colorscale": _SCALE[scheme], "colorbar": bar}
+    return {"layout": layout, "data": {"heatmap": [heatmap], "contour": [contour]}}

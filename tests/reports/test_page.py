@@ -115,7 +115,7 @@ def test_every_figure_has_its_place_and_its_data(made: dict[str, Any]) -> None:
     ids = [a["id"] for tag, a in read_page.tags if tag == "script" and "id" in a]
 
     assert sorted(map(str, places)) == sorted(str(name) for name in ids if name != "themes")
-    assert len(places) == 7
+    assert len(places) == 8
     for script, (_, attributes) in zip(read_page.scripts, [t for t in read_page.tags if t[0] == "script"], strict=True):
         if attributes.get("type") == "application/json":
             json.loads(script)
@@ -149,7 +149,7 @@ def test_synthetic_and_optimistic_stand_on_top_and_in_every_figure(hand: Any, ma
     assert [a["class"] for tag, a in read_page.tags if tag == "li"] == ["warn", "warn"]
     assert "The numbers are optimistic" in read_page.text
     assert {f["layout"]["title"]["subtitle"]["text"] for f in figures} == {"synthetic clips, optimistic"}
-    assert len(figures) == 7
+    assert len(figures) == 8
 
 
 def test_a_sweep_that_has_just_begun_has_a_page(hand: Any, made: dict[str, Any], sweep: Any) -> None:
@@ -187,7 +187,7 @@ def test_the_best_trials_answers_add_calibration_and_the_hardest_clips(hand: Any
     assert f"1-{HOSTILE}.wav" in told.text
     assert "expected calibration error 16.7 % (10 bins, 15 answers)" in told.text  # |1/3 − 1/2|
     assert "Hardest clips" not in plain.text
-    assert len([t for t in told.tags if "data-figure" in t[1]]) == 8
+    assert len([t for t in told.tags if "data-figure" in t[1]]) == 9
 
 
 @pytest.mark.parametrize(("classes", "pairs"), [(8, 1), (9, 0)])

@@ -128,8 +128,9 @@ def embeddings(found: Map, caveat: str = "") -> Any:
         for number, (name, rows) in enumerate(embedding_map.groups(found, by)):
             colour, symbol = embedding_map.style(number)
             dots = {"s": 9, "color": colour, "marker": MARKERS[symbol], "alpha": 0.75, "linewidths": 0}
+            # a blank before the label: matplotlib hides from legends what begins with an underscore
             dots |= {"zorder": 1 if name.endswith(embedding_map.OTHERS) else 2}
-            panel.scatter(found.points[rows, 0], found.points[rows, 1], label=literal(name), **dots)
+            panel.scatter(found.points[rows, 0], found.points[rows, 1], label=f" {literal(name)}", **dots)
         panel.set(xticks=[], yticks=[], title=f"by {by}")
         panel.spines[:].set_visible(False)
         panel.legend(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reno_sweeps.records import Sweep
-from reno_sweeps.reports import space_file, wording
+from reno_sweeps.reports import space_file, tables, wording
 from reno_sweeps.space import Value
 
 
@@ -34,7 +34,8 @@ def _found(sweep: Sweep, summary: Mapping[str, Any]) -> list[str]:
     metric = sweep.objective.metric
     objective = f"validation {wording.METRICS[metric]} {wording.measured(metric, best['objective'])}"
     test = [f"{wording.percent(best['test'].get(m))} % {wording.METRICS[m]}" for m in ("macro_f1", "accuracy", "uar")]
-    return [f"Found: trial {best['number']} with {objective}; on the test folds it reaches {', '.join(test)}."]
+    which = f"trial {best['number']}, the best of {tables.tried(summary)} configurations,"
+    return [f"Found: {which} with {objective}; on the test folds it reaches {', '.join(test)}."]
 
 
 def _worth(summary: Mapping[str, Any]) -> list[str]:

@@ -77,10 +77,15 @@ def compared(summary: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     best = summary["best"]
     found = {}
     if best is not None:
-        found[f"{summary['head']}, best (trial {best['number']})"] = best["test"]
+        found[f"{summary['head']}, best of {tried(summary)} (trial {best['number']})"] = best["test"]
         if "test_refit" in best:
             found[f"{summary['head']}, refitted on training and validation"] = best["test_refit"]
     return found | {f"{name} (baseline)": over["test"] for name, over in summary["baselines"].items()}
+
+
+def tried(summary: Mapping[str, Any]) -> int:
+    """Configurations that were trained, to the end or until they were pruned: what the best is the best of."""
+    return int(summary["trials"]["complete"] + summary["trials"]["pruned"])
 
 
 def headline(summary: Mapping[str, Any]) -> list[dict[str, Value]]:

@@ -73,7 +73,7 @@ def test_the_page_says_what_was_asked_found_and_what_it_is_worth(made: dict[str,
             "Asked: which values of renyi.beta, attention.heads give reno on mfcc + log-mel the "
             "highest validation macro-F1 on clips, over 2 folds (5 trials, 3 complete, 1 pruned, 1 failed)."
         ),
-        "Found: trial 1 with validation macro-F1 62.0 %",
+        "Found: trial 1, the best of 4 configurations, with validation macro-F1 62.0 %",
         "For scale: a linear model on the same folds reaches",
         "The numbers are cross-validated, selected",
         "given folds",
@@ -227,6 +227,13 @@ def test_the_page_says_how_sure_the_difference_from_linear_is(made: dict[str, An
     assert "How sure the differences are" in text
     assert "reno (trial 1)" in text
     assert "p (Holm) allows for the number of comparisons" in text
+
+
+def test_importances_have_their_figure(made: dict[str, Any]) -> None:
+    read_page = read(made, importances={"renyi.beta": 0.8, "attention.heads": 0.2})
+
+    assert "figure-importance" in [a.get("data-figure") for _, a in read_page.tags]
+    assert "figure-importance" not in [a.get("data-figure") for _, a in read(made).tags]
 
 
 def test_cells_have_a_table(hand: Any, made: dict[str, Any]) -> None:

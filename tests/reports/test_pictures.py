@@ -81,6 +81,13 @@ def test_a_picture_takes_any_label_without_a_warning(hand: Any, recwarn: pytest.
     assert not list(recwarn)
 
 
+def test_every_emotion_stands_in_the_legend_whatever_its_name() -> None:
+    clips = (Clip("a.wav", "_hidden"), Clip("b.wav", "$x$"))
+    figure = pictures.embeddings(embedding_map.Map("raw", np.zeros((2, 2)), clips, 2, 0))
+
+    assert [text.get_text().strip() for text in figure.axes[0].get_legend().get_texts()] == ["\\$x\\$", "_hidden"]
+
+
 def test_a_fold_without_divergence_or_classes_is_drawn(hand: Any) -> None:
     score = hand.score(0, ((2, 0), (0, 0)))
     plain = replace(score, curves={"val_macro_f1": (0.1, 0.2)}, test_f1=(None, None), best_epoch=0)

@@ -42,7 +42,7 @@ def test_synthetic_and_optimistic_are_said(hand: Any) -> None:
 
     assert "demo (synthetic clips)" in text
     assert "optimistic: the test fold" in text
-    assert "reno, best (trial 0) †" in text
+    assert "reno, best of 1 (trial 0) †" in text
     assert "linear (baseline) †" in text
     assert "majority (baseline) †" not in text
 

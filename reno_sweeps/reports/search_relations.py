@@ -16,6 +16,7 @@ from reno_sweeps.reports.theme import BLUE, ORANGE
 from reno_sweeps.space import Categorical, Distribution, Value, spell
 
 FEWEST = 8  # trials from which a surface is drawn: fewer say little about two parameters
+LONGEST = 18  # signs beside an axis: the next one is not far
 SHADES = 5  # of lines from the poorest trials to the best
 HEIGHT = 440  # of importance and surface, which stand side by side
 GRID = 40  # cells of a surface along each side
@@ -84,7 +85,8 @@ def _strand(
 def _mark(place: int, height: float, text: str) -> Figure:
     """A value beside its axis."""
     at = {"x": place, "y": height, "xanchor": "left", "xshift": 4, "showarrow": False}
-    return {**at, "text": literal(text), "font": {"size": 11}}
+    short = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return {**at, "text": literal(short), "font": {"size": 11}}
 
 
 def _ticks(distribution: Distribution) -> list[tuple[float, str]]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reno_sweeps.records import Clip, FoldResult, FoldScore, Key, Split
 from reno_sweeps.reports import hard_clips
@@ -91,3 +93,17 @@ def test_speakers_have_a_column_where_there_are_any(two_folds: Evidence) -> None
     assert hard_clips.shown(rows)[0]["speaker"] == "s2"
     assert "speaker" not in hard_clips.shown(strangers)[0]
     assert hard_clips.shown(rows)[0]["the truth's %"] == "12.5"
+
+
+@given(st.lists(st.integers(0, 2048), min_size=1, max_size=30), st.integers(1, 30))
+def test_the_list_is_sorted_unique_and_no_longer_than_asked(parts: list[int], most: int) -> None:
+    first = np.array(parts) / 2048
+    numbers = np.arange(len(parts)) % 7
+    clips = tuple(Clip(f"{n}.wav", "anger") for n in range(7))
+    found = Evidence(clips, numbers, 0 * numbers, np.stack([first, 1 - first], -1), numbers // 7, 0 * numbers)
+    rows = hard_clips.rows(found, CLASSES, most)
+    costs = [row["cross_entropy"] for row in rows]
+
+    assert costs == sorted(costs, reverse=True)  # type: ignore[type-var]
+    assert len({row["path"] for row in rows}) == len(rows) == min(most, 7, len(parts))
+    assert costs[0] == found.cross_entropies.max()

@@ -154,6 +154,15 @@ def test_the_strongest_pair_follows_the_objective_or_the_given_shares(hand: Any)
     assert search_relations.strongest(sweep, trials[:5]) is None
 
 
+def test_a_long_choice_is_shortened_beside_its_axis(hand: Any) -> None:
+    search = {"encoders": Categorical(("audio-mamba-base+hubert-base", "a+b")), "loss.lambda": Float(0.0, 1.0)}
+    trials = [hand.trial(n, 0.5, proposal={"encoders": "a+b", "loss.lambda": 0.5}) for n in range(2)]
+    figure = search_relations.parallel(hand.sweep(search=search), trials)
+
+    assert figure is not None
+    assert {mark["text"] for mark in figure["layout"]["annotations"]} >= {"audio-mamba-base+…", "a+b", "0", "1"}
+
+
 def test_searched_text_is_not_markup(hand: Any) -> None:
     search = {"encoders": Categorical(("file:<b>+x", "a+b")), "loss.lambda": Float(0.0, 1.0)}
     trials = [hand.trial(n, 0.5, proposal={"encoders": "file:<b>+x", "loss.lambda": 0.5}) for n in range(2)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import Any
 
 from reno_sweeps.compare.pairs import Contestant, compare
-from reno_sweeps.reports import comparisons, intervals, wording
+from reno_sweeps.reports import comparisons, intervals, tables, wording
 from reno_sweeps.reports.paper_table import Ours
 from reno_sweeps.reports.published import Place
 from reno_sweeps.space import Value
@@ -27,6 +28,24 @@ class Measured:
     found: Ours
     trials: int  # configurations that were tried for it
     folds: str = ""  # digest of which fold tests which clip (Folds.digest also tells validation parts apart)
+
+
+def of_sweep(summary: Mapping[str, Any], folds: str = "", stand_in: str = "") -> list[Measured]:
+    """The best of every cell of a sweep, from the object of `run --json`; `folds` as in `Measured`.
+
+    `{one.place: one.found for one in …}` is what `paper_table.lay_out` takes.
+    """
+    whole = {"head": summary["head"], "encoders": summary["encoders"], "best": summary["best"]}
+    cells = summary.get("cells") or [{**whole, "trials": tables.tried(summary)}]
+    found = []
+    for cell in cells:
+        if cell["best"] is None:
+            continue
+        scores = {metric: tuple(over["folds"]) for metric, over in cell["best"]["test"].items()}
+        ours = Ours(scores, summary["folds"], summary["sweep"], summary["selection"], stand_in)
+        place = Place(cell["head"], tuple(cell["encoders"]), summary["corpus"])
+        found.append(Measured(place, ours, cell["trials"], folds))
+    return found
 
 
 def rows(measured: Sequence[Measured], metric: str = "macro_f1") -> list[dict[str, Value]]:

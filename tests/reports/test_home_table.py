@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from reno_sweeps.records import Cell
 from reno_sweeps.reports import home_table
 from reno_sweeps.reports.home_table import Measured
-from reno_sweeps.reports.paper_table import Ours
+from reno_sweeps.reports.paper_table import Ours, lay_out
 from reno_sweeps.reports.published import Place
 
 PAIR = Place("reno", ("gpvad", "silero"), "emogator6")
@@ -17,6 +18,27 @@ HONEST = (0.50, 0.52, 0.51, 0.53, 0.50)
 
 def measured(*folds: float, place: Place = PAIR, digest: str = "d1", **changes: Any) -> Measured:
     return Measured(place, Ours({"macro_f1": folds}, 5, **{"sweep": "s", **changes}), 64, digest)
+
+
+def test_a_sweeps_best_is_what_it_measured(hand: Any, sweep: Any, trials: list[Any]) -> None:
+    (one,) = home_table.of_sweep(hand.summary(sweep, trials), "d1")
+
+    assert one.place == Place("reno", ("mfcc", "log-mel"), "clips")
+    assert (one.trials, one.found.n_folds, one.found.sweep, one.found.selection) == (4, 2, "tiny-1a2b", "validation")
+    assert one.found.folds["macro_f1"] == tuple(score.test["macro_f1"] for score in trials[1].scores)
+
+
+def test_every_cell_with_a_best_is_a_place_and_enters_the_papers_table(hand: Any) -> None:
+    cells = (Cell("fcn", ("audio-mamba-tiny",)), Cell("cnn", ("audio-mamba-tiny",)), Cell("fcn", ("wavlm-base",)))
+    sweep = hand.sweep(cells=cells)
+    summary = hand.summary(sweep, [hand.trial(0, 0.6), hand.trial(1, 0.5, cell=1)], corpus="jnv")
+    found = {one.place: one.found for one in home_table.of_sweep(summary)}
+    verdicts = {entry.place: entry.verdict for entry in lay_out(1, found)}
+
+    assert [place.head for place in found] == ["fcn", "cnn"]
+    assert len(verdicts) == 42
+    assert all(verdicts[place] != "missing" for place in found)
+    assert list(verdicts.values()).count("missing") == 40
 
 
 def test_rows_are_sorted_by_what_was_asked_and_keep_every_digit() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from reno_sweeps import dealing
 from reno_sweeps.dealing import Rows
-from reno_sweeps.records import Corpus, Protocol, Split, UserError, digest, seed_from
+from reno_sweeps.records import Clip, Corpus, Protocol, Split, UserError, digest, seed_from
 
 KINDS = ("auto", "given", "stratified", "speaker")
 PARTS = 5  # one fifth of the training folds is the validation part
@@ -32,10 +32,7 @@ def make_splits(corpus: Corpus, protocol: Protocol) -> Folds:
     part. A UserError says which folds are possible where the asked ones are not.
     """
     kind = _kind(corpus, protocol)
-    clips = tuple(sorted(corpus.clips, key=lambda clip: clip.path))
-    ordered = _Table(
-        corpus.id, tuple(c.label for c in clips), tuple(c.speaker for c in clips), tuple(c.fold for c in clips)
-    )
+    clips, ordered, rows = _in_order(corpus)
     _refuse_impossible(ordered, kind, protocol)
     splits = []
     for repeat in range(protocol.repeats):
@@ -46,9 +43,51 @@ def make_splits(corpus: Corpus, protocol: Protocol) -> Folds:
     messages = _about(ordered, kind, protocol, splits) + _absences(ordered, splits, protocol)
     roles = [_roles(split, len(clips)) for split in splits]
     known = digest({"kind": kind, "clips": [clip.path for clip in clips], "roles": roles})
-    place = {clip.path: row for row, clip in enumerate(corpus.clips)}
-    rows = [place[clip.path] for clip in clips]
     return Folds(kind, tuple(_renumbered(split, rows) for split in splits), known, messages)
+
+
+def inner_splits(corpus: Corpus, protocol: Protocol, repeat: int, fold: int) -> tuple[Split, ...]:
+    """The inner folds of an outer one (method.md, section 5, nested): n_folds − 1 of the same kind.
+
+    They share the outer fold's training part: each trains on the others and is validated on itself, none has a test
+    part, and no clip of the outer test fold is in any. Given folds are the corpus's own others; speakers stay apart wherever the outer folds keep them
+    so. Raises UserError where there are too few clips, speakers or folds for it.
+    """
+    kind = _kind(corpus, protocol)
+    _, ordered, rows = _in_order(corpus)
+    _refuse_impossible(ordered, kind, protocol)
+    tests = _test_parts(ordered, kind, protocol, repeat)
+    parts, held = protocol.n_folds - 1, set(tests[fold])
+    rest = tuple(row for row in range(len(ordered.labels)) if row not in held)
+    if parts < 2:
+        raise UserError(
+            f"corpus {ordered.corpus}: {protocol.n_folds} folds leave one inner fold, which nobody could validate\n"
+            "selection nested takes three folds at least: --folds 5"
+        )
+    if kind == "given":
+        own = [part for number, part in enumerate(tests) if number != fold]
+    else:
+        by_speaker = _keep_speakers_apart(ordered, tests)
+        seed = seed_from(protocol.seed, repeat, fold, "inner")
+        own = _dealt(ordered, rest, parts, seed, by_speaker=by_speaker)
+    if not all(own):
+        raise UserError(
+            f"corpus {ordered.corpus}: too few speakers for {parts} inner folds in the training part of fold {fold}\n"
+            f"fewer folds: --folds {parts}; or protocol.folds: stratified"
+        )
+    splits = [Split(tuple(row for row in rest if row not in set(part)), part, ()) for part in own]
+    _refuse_untrainable(ordered, splits, parts)
+    return tuple(_renumbered(split, rows) for split in splits)
+
+
+def _in_order(corpus: Corpus) -> tuple[tuple[Clip, ...], _Table, list[int]]:
+    """The clips by their paths, their columns, and each one's row in the corpus."""
+    place = {clip.path: row for row, clip in enumerate(corpus.clips)}
+    clips = tuple(sorted(corpus.clips, key=lambda clip: clip.path))
+    table = _Table(
+        corpus.id, tuple(c.label for c in clips), tuple(c.speaker for c in clips), tuple(c.fold for c in clips)
+    )
+    return clips, table, [place[clip.path] for clip in clips]
 
 
 def refit_split(split: Split) -> Split:

@@ -8,11 +8,11 @@ import re
 
 SWEEP = "reno.sweep"  # the sweep's identity: all runs of one sweep share it
 KEY = "reno.key"  # which run of the sweep: unique among the sweep's runs
-KIND = "reno.kind"  # trial, baselines, refit, winner, sweep
+KIND = "reno.kind"  # trial, baselines, nested, refit, winner, sweep
 STATE = "reno.state"  # of a trial, in the study's words
 REASON = "reno.reason"  # why it failed or was pruned
 TRIAL = "reno.trial"  # its number
-SELECTION = "reno.selection"  # what selects: validation, paper
+SELECTION = "reno.selection"  # what selects: validation, nested, paper
 OPTIMISTIC = "reno.optimistic"  # "true": the test fold selected
 CORPUS = "reno.corpus"
 VERSION = "reno.version"  # of the code that drove the sweep last; a param could never change
@@ -35,7 +35,8 @@ DATA_CONTEXT = "mlflow.data.context"
 
 SWEEP_KIND = "sweep"
 TRIAL_KIND = "trial"
-BASELINES = "baselines"  # these three are kinds, and keys of the one child that holds their runs
+BASELINES = "baselines"  # these four are kinds, and keys of the one child that holds their runs
+NESTED = "nested"
 REFIT = "refit"
 WINNER = "winner"
 DUPLICATE_KIND = "duplicate"
@@ -106,6 +107,14 @@ def fold_metric(repeat: int, fold: int, metric: str, repeats: int = 1) -> str:
 def refit(metric: str) -> str:
     """The winner's test metric after its refit: 'test_refit_macro_f1'."""
     return f"test_refit_{metric}"
+
+
+def nested(metric: str) -> str:
+    """A test metric of the nested protocol: 'nested_test_macro_f1'."""
+    return f"nested_{test(metric)}"
+
+
+OPTIMISM_GAP = "optimism_gap"
 
 
 # --- params, artifacts, registry ----------------------------------------------------------------------------

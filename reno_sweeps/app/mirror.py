@@ -9,7 +9,7 @@ from typing import Any
 from reno_sweeps.app.stored import Stored
 from reno_sweeps.records import FoldScore, Sweep, Trial, best_of
 from reno_sweeps.reports import tables, wording
-from reno_sweeps.reports.summary import TEST, extras, linear_owner, metric_over_folds, spread
+from reno_sweeps.reports.summary import TEST, extras, linear_owner, metric_over_folds, outer_rows, spread
 from reno_sweeps.training.configuration import cell_of, resolve
 from tracking import names
 from tracking.rows import Point, RunRow
@@ -110,7 +110,41 @@ def run_rows(found: Stored) -> list[RunRow]:
     if found.finished:
         rows += _extra_rows(names.REFIT, f"refit {best.number}", names.trial(best.number), found, best.proposal)
         rows += _winner_rows(best, found.sweep)
-    return rows
+    return [*rows, *_nested_rows(found)]
+
+
+def _nested_rows(found: Stored) -> list[RunRow]:
+    """A run for each outer fold's search: what it selected, and what that was worth on the outer test fold."""
+    rows: list[RunRow] = []
+    for chosen in outer_rows(found.sweep, found.facts):
+        score = FoldScore.from_dict(chosen["score"])
+        place = (
+            f"fold {score.fold}" if found.sweep.protocol.repeats == 1 else f"repeat {score.repeat} fold {score.fold}"
+        )
+        end = milliseconds(score.finished)
+        points = [(names.test(metric), value, end, 0) for metric, value in score.test.items()]
+        row = _row_of([score], key=f"{names.NESTED}: {place}", kind=names.NESTED, tags=selection_tags(found.sweep))
+        params = {
+            "head": chosen["head"],
+            "encoders": pair(chosen["encoders"]),
+            **found.sweep.fixed,
+            **chosen["selected"],
+        }
+        inner = names.val(found.sweep.objective.metric)
+        rows.append(
+            replace(
+                row,
+                name=f"{names.NESTED} {place}",
+                parent=names.NESTED,
+                params={**params, "training.epochs": chosen["epochs"]},
+                metrics=[*points, (inner, chosen["objective"], end, 0)],
+                tables={names.FOLDS_TABLE: folds_table([score])},
+            )
+        )
+    if not rows:
+        return []
+    child = replace(rows[0], key=names.NESTED, name=None, parent=names.PARENT_KEY, params={}, metrics=[], tables={})
+    return [replace(child, start_ms=min(r.start_ms for r in rows), end_ms=max(r.end_ms or 0 for r in rows)), *rows]
 
 
 def _extra_rows(kind: str, owner: str, name: str, found: Stored, params: Mapping[str, Any]) -> list[RunRow]:

@@ -17,7 +17,7 @@ from reno_sweeps.app.mirror import ended_ms, mean_points, milliseconds, pair, se
 from reno_sweeps.app.stored import Stored
 from reno_sweeps.records import best_of
 from reno_sweeps.reports import space_file
-from reno_sweeps.reports.summary import TEST, extras, metric_over_folds, spread
+from reno_sweeps.reports.summary import TEST, extras, metric_over_folds, outer_rows, spread
 from tracking import names
 from tracking.rows import Dataset, Point, SweepRow
 
@@ -146,6 +146,13 @@ def _headline(found: Stored) -> Iterator[Point]:
     if refit:
         mean = spread(metric_over_folds(refit, "test", "macro_f1"))["mean"]
         yield names.refit("macro_f1"), mean or 0.0, ended_ms(refit), step
+    nested = found.summary().get("nested")
+    if nested:
+        when = max(milliseconds(row["score"]["finished"]) for row in outer_rows(found.sweep, found.facts))
+        for metric, over in nested["test"].items():
+            yield names.nested(metric), over["mean"] or 0.0, when, step
+        if nested["optimism_gap"] is not None:
+            yield names.OPTIMISM_GAP, nested["optimism_gap"], when, step
 
 
 def clips_table(found: Stored) -> str:

@@ -22,8 +22,9 @@ LIVE_EVERY = 0.25  # likewise on a terminal, where one line changes
 class Progress:
     """Counts what has ended; says the best so far and the time left. Silent where asked to be quiet."""
 
-    def __init__(self, sweep: Sweep, trials: Sequence[Trial], *, asked: int, quiet: bool) -> None:
-        self._sweep, self._trials, self._asked, self._quiet = sweep, trials, asked, quiet
+    def __init__(self, sweep: Sweep, trials: Sequence[Trial], *, asked: int, quiet: bool, what: str = "") -> None:
+        """`what` begins every line, where there are several searches."""
+        self._sweep, self._trials, self._asked, self._quiet, self._what = sweep, trials, asked, quiet, what
         self._began, self._before = time.monotonic(), self._ended()
         self._said = (0.0, -1)
         self._live: Any = None
@@ -73,7 +74,7 @@ class Progress:
 
     def line(self) -> str:
         """Trials done, best so far, time left."""
-        parts = [f"{self._ended()}/{self._asked} trials"]
+        parts = [f"{self._what + ': ' if self._what else ''}{self._ended()}/{self._asked} trials"]
         parts += [f"{n} {s}" for s in ("pruned", "failed") if (n := sum(t.state == s for t in self._trials))]
         best = best_of(self._trials, self._sweep)
         if best is not None:

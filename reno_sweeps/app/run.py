@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reno_sweeps import interrupt
-from reno_sweeps.app import beside, devices, mirror, parent, stored
+from reno_sweeps.app import beside, devices, mirror, nested, parent, stored
 from reno_sweeps.app.opening import Opened, encoders_in, state_of, weights_of, write_state
 from reno_sweeps.app.progress import Progress, clips_said
 from reno_sweeps.records import FoldScore, Model, Trial
@@ -236,7 +236,12 @@ class _Session:
                 )
                 for message in self._prepared.folds.messages:
                     self._progress.say(text.spell(message))  # paths come from others
-                return driver.search() and self._finish(driver, plan)
+                finished = driver.search() and self._finish(driver, plan)
+            if finished and sweep.protocol.selection == "nested":
+                quiet, name = self._quiet, self._opened.name
+                outer = nested.Outer(plan, self._corpus, self._ledger, name, workers, interrupted, quiet)
+                finished = outer.drive()
+            return finished
 
     def _data(self) -> Any:
         import numpy as np

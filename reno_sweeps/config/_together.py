@@ -22,11 +22,11 @@ MINIMIZED = ("cross_entropy",)
 
 
 def protocol(document: Document, shape: SpaceShape) -> Protocol:
-    """The protocol; refuses what this release cannot do and what contradicts itself."""
+    """The protocol; refuses what contradicts itself."""
     asked = shape.protocol
-    if asked.selection == "nested":
-        offer = "On offer: validation (default), paper"
-        raise document.error(("protocol", "selection"), "selection nested is not in this release yet", offer)
+    if asked.selection == "nested" and asked.n_folds < 3:
+        what = f"selection nested searches on the {asked.n_folds - 1} other fold: at least 3 folds are needed"
+        raise document.error(("protocol", "n_folds"), what, "Write n_folds: 5")
     if asked.folds == "given" and asked.repeats > 1:
         what = "given folds are the same in every repeat: repeats is 1"
         raise document.error(("protocol", "repeats"), what, "Remove repeats, or write folds: stratified")

@@ -130,14 +130,23 @@ def cost(sweep: Sweep) -> dict[str, Any]:
     """
     steps = sweep.protocol.n_folds * sweep.protocol.repeats
     trials = [trials_of(sweep, cell) for cell in sweep.cells]
-    return {
+    found = {
         "cells": len(sweep.cells),
         "trials": sum(trials),
         "folds": sweep.protocol.n_folds,
         "repeats": sweep.protocol.repeats,
         "trainings": sum(trials) * steps,
-        "remarks": _remarks(sweep, steps),
     }
+    if sweep.protocol.selection == "nested":
+        nested = nested_trainings(sweep)
+        found |= {"nested_trainings": nested, "trainings": found["trainings"] + nested}
+    return {**found, "remarks": _remarks(sweep, steps)}
+
+
+def nested_trainings(sweep: Sweep) -> int:
+    """n_folds × (trials × (n_folds − 1) + 1) for every cell and repeat (method.md, section 5)."""
+    folds, repeats = sweep.protocol.n_folds, sweep.protocol.repeats
+    return sum(repeats * folds * (trials_of(sweep, cell) * (folds - 1) + 1) for cell in sweep.cells)
 
 
 def trials_of(sweep: Sweep, cell: Cell) -> int:
@@ -156,6 +165,12 @@ def _remarks(sweep: Sweep, steps: int) -> list[str]:
     if sweep.budget.pruner == "wilcoxon":
         saved = f"{max(0, steps - 4)} in {steps}"
         remarks.append(f"pruner wilcoxon compares folds and needs four: of a trial's folds it saves at most {saved}")
+    if sweep.protocol.selection == "nested":
+        inner = sweep.protocol.n_folds - 1
+        remarks.append(
+            f"selection nested searches once over all folds and once inside each of {steps} outer folds, on {inner} "
+            "inner folds: only its figure is unbiased"
+        )
     if sweep.protocol.selection == "paper":
         remarks.append("selection paper stops and selects on the test fold: its scores are optimistic")
     return remarks

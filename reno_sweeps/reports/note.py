@@ -45,7 +45,8 @@ def _found(summary: Mapping[str, Any]) -> list[str]:
     said = f"Best: trial {best['number']}, objective {wording.number(best['objective'])}; {params}."
     mark = ["† optimistic: the test fold stopped the training and selected.", ""] if summary.get("optimistic") else []
     table = tables.markdown(tables.headline(summary))
-    return ["## Found", "", said, "", "Mean ± standard deviation over folds, in percent:", "", table, *mark]
+    gap = [f"{wording.gap(summary)}.".capitalize(), ""] if wording.gap(summary) else []
+    return ["## Found", "", said, "", "Mean ± standard deviation over folds, in percent:", "", table, *mark, *gap]
 
 
 def _again() -> list[str]:

@@ -35,7 +35,10 @@ def _found(sweep: Sweep, summary: Mapping[str, Any]) -> list[str]:
     objective = f"validation {wording.METRICS[metric]} {wording.measured(metric, best['objective'])}"
     test = [f"{wording.percent(best['test'].get(m))} % {wording.METRICS[m]}" for m in ("macro_f1", "accuracy", "uar")]
     which = f"trial {best['number']}, the best of {tables.tried(summary)} configurations,"
-    return [f"Found: {which} with {objective}; on the test folds it reaches {', '.join(test)}."]
+    said = f"Found: {which} with {objective}; on the test folds it reaches {', '.join(test)}"
+    if nested := summary.get("nested"):
+        said += f"; the search itself, judged by nested folds, reaches {wording.percent(nested['test']['macro_f1'])} %"
+    return [f"{said}."]
 
 
 def _worth(summary: Mapping[str, Any]) -> list[str]:
@@ -62,7 +65,8 @@ def _mean(found: Mapping[str, Any] | None) -> float | None:
 def badges(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(what, its kind): state, protocol, and everything that must not be overlooked."""
     found = [("synthetic clips", "warn")] if wording.synthetic(summary) else []
-    found += [("optimistic", "warn")] if summary.get("optimistic") else [("cross-validated, selected", "plain")]
+    protocol = ("nested", "plain") if summary["selection"] == "nested" else ("cross-validated, selected", "plain")
+    found += [("optimistic", "warn")] if summary.get("optimistic") else [protocol]
     failed = summary["trials"]["failed"]
     return found + ([(f"{failed} failed", "bad")] if failed else [])
 

@@ -12,6 +12,7 @@ from reno_sweeps.training.configuration import cell_of
 
 TEST = ("accuracy", "macro_f1", "uar")  # what is reported of test folds, beside cross_entropy in the tables
 FORMER = "mlflow_runs"  # fact: key of a run → its id
+NESTED = "nested:"  # + repeat:fold; fact: what the search inside an outer fold found
 
 
 def spread(values: Sequence[float]) -> dict[str, float | None]:
@@ -89,6 +90,8 @@ def summarise(
     }
     if sweep.protocol.selection == "paper":
         summary["optimistic"] = True  # the test fold stopped the training and selected: said beside every figure
+    if nested := nested_found(sweep, facts, best):
+        summary["nested"] = nested
     if len(sweep.cells) > 1:
         summary["cells"] = [_cell(i, sweep, trials, facts) for i in range(len(sweep.cells))]
     found: dict[str, Any] = finite(summary)
@@ -111,7 +114,46 @@ def _cell(index: int, sweep: Sweep, trials: Sequence[Trial], facts: Mapping[str,
     cell = cell_of(cell, best.proposal) if best else cell
     shown = None if best is None else describe_best(best, sweep, facts)
     ended = sum(trial.ended for trial in mine)
-    return {"head": cell.head, "encoders": list(cell.encoders), "trials": ended, "best": shown}
+    row = {"head": cell.head, "encoders": list(cell.encoders), "trials": ended, "best": shown}
+    nested = nested_found(sweep, facts, best, cell=index)
+    return {**row, "nested": nested} if nested else row
+
+
+# --- nested -------------------------------------------------------------------------------------------------
+
+
+def outer_rows(sweep: Sweep, facts: Mapping[str, Any], cell: int | None = None) -> list[dict[str, Any]]:
+    """What was selected in each outer fold, of one cell or the best of all, repeat by repeat; as far as it is there."""
+    sign = -1 if sweep.objective.direction == "maximize" else 1
+    rows = []
+    for repeat in range(sweep.protocol.repeats):
+        for fold in range(sweep.protocol.n_folds):
+            found = facts.get(f"{NESTED}{repeat}:{fold}")
+            chosen = [row for row in (found or {}).get("cells", ()) if cell in {None, row["cell"]}]
+            if chosen:
+                rows.append(min(chosen, key=lambda row: (sign * row["objective"], row["cell"])))
+    return rows
+
+
+def nested_found(
+    sweep: Sweep, facts: Mapping[str, Any], best: Trial | None, cell: int | None = None
+) -> dict[str, Any] | None:
+    """The nested protocol's answer: test metrics of searches that never saw the test fold; None before all are done.
+
+    `optimism_gap` is what the ordinary search's winner promises beyond it, in the metric that was searched (in
+    macro-F1 where that is no share); positive is too much.
+    """
+    if sweep.protocol.selection != "nested":
+        return None
+    rows = outer_rows(sweep, facts, cell)
+    if len(rows) < sweep.protocol.repeats * sweep.protocol.n_folds:
+        return None
+    test = tested([FoldScore.from_dict(row["score"]) for row in rows])
+    metric = sweep.objective.metric if sweep.objective.metric in TEST else "macro_f1"
+    promised = tested(best.scores) if best else {}
+    gap = promised[metric]["mean"] - test[metric]["mean"] if metric in promised and metric in test else None
+    kept = ("selected", "head", "encoders", "objective", "epochs")
+    return {"test": test, "optimism_gap": gap, "selected": [{name: row[name] for name in kept} for row in rows]}
 
 
 def finite(value: Any) -> Any:

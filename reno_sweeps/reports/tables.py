@@ -80,6 +80,8 @@ def compared(summary: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
         found[f"{summary['head']}, best of {tried(summary)} (trial {best['number']})"] = best["test"]
         if "test_refit" in best:
             found[f"{summary['head']}, refitted on training and validation"] = best["test_refit"]
+    if "nested" in summary:
+        found[f"{summary['head']}, nested (unbiased)"] = summary["nested"]["test"]
     return found | {f"{name} (baseline)": over["test"] for name, over in summary["baselines"].items()}
 
 

@@ -118,6 +118,8 @@ def _found(summary: Mapping[str, Any]) -> list[str]:
     lines += tables.aligned(_texts(tables.headline(summary)))
     if summary.get("optimistic"):
         lines.append("† optimistic: the test fold stopped the training and selected")
+    if said := wording.gap(summary):
+        lines.append(said)
     if "cells" in summary:
         lines += ["", *tables.aligned(_texts(tables.cell_rows(summary)))]
     return lines

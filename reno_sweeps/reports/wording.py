@@ -14,6 +14,9 @@ from reno_sweeps.space import Categorical, Distribution, Value, spell
 PROTOCOLS = {  # selection → what its numbers mean
     "validation": "cross-validated, selected: each fold's stopping and score used its validation part alone, and the "
     "configuration was chosen on the mean over folds; the winner's test mean is mildly optimistic",
+    "nested": "nested: the whole search was repeated inside each outer fold, whose test clips it never saw, so that the "
+    "nested figure is unbiased; the configuration that is shipped comes from one more search over all folds, whose own "
+    "test mean is mildly optimistic",
     "paper": "optimistic: the test fold of each fold also stopped its training and selected the configuration",
 }
 METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "uar": "UAR", "cross_entropy": "cross-entropy"}
@@ -38,6 +41,15 @@ def caveat(summary: Mapping[str, Any]) -> str:
     """What must stand beside every figure of the sweep: 'synthetic clips, optimistic', or nothing."""
     said = ["synthetic clips"] * synthetic(summary) + ["optimistic"] * bool(summary.get("optimistic"))
     return ", ".join(said)
+
+
+def gap(summary: Mapping[str, Any]) -> str | None:
+    """What the optimism gap of a nested sweep says; None where there is none."""
+    found = (summary.get("nested") or {}).get("optimism_gap")
+    if found is None:
+        return None
+    more = f"{abs(100 * found):.1f} points {'more' if found >= 0 else 'less'} than"
+    return f"optimism gap: the selected configuration's own test mean promises {more} the unbiased nested figure"
 
 
 def metric(name: str) -> str:

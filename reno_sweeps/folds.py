@@ -50,8 +50,8 @@ def inner_splits(corpus: Corpus, protocol: Protocol, repeat: int, fold: int) -> 
     """The inner folds of an outer one (method.md, section 5, nested): n_folds − 1 of the same kind.
 
     They share the outer fold's training part: each trains on the others and is validated on itself, none has a test
-    part, and no clip of the outer test fold is in any. Given folds are the corpus's own others; speakers stay apart wherever the outer folds keep them
-    so. Raises UserError where there are too few clips, speakers or folds for it.
+    part, and no clip of the outer test fold is in any. Given folds are the corpus's own others; speakers stay apart
+    wherever the outer folds keep them so. Raises UserError where there are too few clips, speakers or folds for it.
     """
     kind = _kind(corpus, protocol)
     _, ordered, rows = _in_order(corpus)

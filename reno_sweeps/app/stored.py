@@ -13,7 +13,7 @@ from reno_sweeps.app import opening
 from reno_sweeps.config.settings import Settings, gather, masked
 from reno_sweeps.files import write_bytes
 from reno_sweeps.records import Clip, Corpus, Sweep, Trial, UserError
-from reno_sweeps.reports import note, summary
+from reno_sweeps.reports import cautions, note, summary
 
 if TYPE_CHECKING:
     from reno_sweeps.folds import Folds
@@ -98,7 +98,8 @@ class Stored:
             "corpus": self.state["corpus"]["id"],
             "synthetic": self.state["corpus"]["synthetic"],
         }
-        return summary.summarise(self.sweep, self.trials, self.facts, asked=self.asked, place=place)
+        found = summary.summarise(self.sweep, self.trials, self.facts, asked=self.asked, place=place)
+        return {**found, "cautions": cautions.cautions(self.sweep, self.trials, found)}
 
     def note(self) -> str:
         """The parent run's note."""

@@ -46,7 +46,20 @@ def _found(summary: Mapping[str, Any]) -> list[str]:
     mark = ["† optimistic: the test fold stopped the training and selected.", ""] if summary.get("optimistic") else []
     table = tables.markdown(tables.headline(summary))
     gap = [f"{wording.gap(summary)}.".capitalize(), ""] if wording.gap(summary) else []
-    return ["## Found", "", said, "", "Mean ± standard deviation over folds, in percent:", "", table, *mark, *gap]
+    warned = [f"> **Caution**: {sentence}." for sentence in summary.get("cautions", ())]
+    warned = [line for sentence in warned for line in (sentence, "")]
+    return [
+        "## Found",
+        "",
+        said,
+        "",
+        *warned,
+        "Mean ± standard deviation over folds, in percent:",
+        "",
+        table,
+        *mark,
+        *gap,
+    ]
 
 
 def _again() -> list[str]:

@@ -84,6 +84,7 @@ def _sweep(summary: Mapping[str, Any]) -> list[str]:
     return [
         *_asked(summary),
         *_found(summary),
+        *(["", *[f"caution: {_cell(said)}" for said in summary["cautions"]]] if summary.get("cautions") else []),
         *_running(summary.get("running") or ()),
         "",
         *_keyed(_next(summary)),

@@ -14,9 +14,9 @@ from reno_sweeps.space import Categorical, Distribution, Value, spell
 PROTOCOLS = {  # selection → what its numbers mean
     "validation": "cross-validated, selected: each fold's stopping and score used its validation part alone, and the "
     "configuration was chosen on the mean over folds; the winner's test mean is mildly optimistic",
-    "nested": "nested: the whole search was repeated inside each outer fold, whose test clips it never saw, so that the "
-    "nested figure is unbiased; the configuration that is shipped comes from one more search over all folds, whose own "
-    "test mean is mildly optimistic",
+    "nested": "nested: the whole search was repeated inside each outer fold, whose test clips it never saw, so its "
+    "figure is unbiased; the configuration that is shipped comes from one more search over all folds, whose own test "
+    "mean is mildly optimistic",
     "paper": "optimistic: the test fold of each fold also stopped its training and selected the configuration",
 }
 METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "uar": "UAR", "cross_entropy": "cross-entropy"}

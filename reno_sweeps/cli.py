@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from reno_sweeps.cli_data import corpus_app, encoders_app
+from reno_sweeps.cli_results import compare, predictions, report, table
 from reno_sweeps.cli_words import (
     Cache,
     Device,
@@ -70,7 +71,7 @@ def run(
     seed: Annotated[int | None, typer.Option(help="The sampler's seed.")] = None,
     fold_seed: Annotated[int | None, typer.Option(help="Seed of folds and models (protocol.seed).")] = None,
     folds: Annotated[int | None, typer.Option(help="Number of folds (protocol.n_folds).")] = None,
-    selection: Annotated[str | None, typer.Option(help="What selects: validation or paper.")] = None,
+    selection: Annotated[str | None, typer.Option(help="What selects: validation, nested or paper.")] = None,
     max_failed: Annotated[int | None, typer.Option(help="More failed trials than this: exit code 3.")] = None,
     skip_broken: SkipBroken = False,
     no_baselines: Annotated[bool, typer.Option("--no-baselines", help="Do not train linear and majority.")] = False,
@@ -171,32 +172,8 @@ def ui(
     raise typer.Exit(looking.ui(home, tracking_uri, host, port))
 
 
-@app.command()
-def report(
-    name: Name,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for the page, tables and figures.")
-    ] = None,
-    home: Home = None,
-) -> None:
-    """Write the sweep's report: one HTML page that needs no network, with its tables as CSV and Markdown.
-
-    Example: reno-sweep report rd-params-3f9c1d20 -o report/
-    """
-    from reno_sweeps.app import looking
-
-    typer.echo(looking.report(name, home, output))
-
-
-@app.command()
-def predictions(name: Name, home: Home = None) -> None:
-    """Out-of-fold predictions and probabilities of the best trial, clip by clip, as CSV.
-
-    Example: reno-sweep predictions rd-params-3f9c1d20 > predictions.csv
-    """
-    from reno_sweeps.app import looking
-
-    typer.echo(looking.predictions(name, home), nl=False)
+for command in (report, predictions, compare, table):
+    app.command()(command)
 
 
 @app.command()

@@ -8,7 +8,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from reno_sweeps.app import mirror, opening, parent
+from reno_sweeps.app import mirror, opening, parent, reporting
 from reno_sweeps.app.stored import Stored, load
 from reno_sweeps.config.settings import gather, masked
 from reno_sweeps.records import Trial, UserError, best_of
@@ -148,7 +148,7 @@ def report(name: str, home: Path | None, output: Path | None) -> str:
     found = load(name, home)
     if not found.trials:
         raise UserError(f"sweep {name!r} has no trial yet\ngo on with: reno-sweep resume {name}")
-    return "\n".join(str(path) for path in parent.write_report(found, output))
+    return "\n".join(str(path) for path in reporting.write_report(found, output))
 
 
 def _experiment(name: str, home: Path) -> str | None:

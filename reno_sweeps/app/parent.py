@@ -65,21 +65,6 @@ def sweep_row(found: Stored, status: str | None = None) -> SweepRow:
     )
 
 
-def write_report(found: Stored, folder: Path | None = None) -> list[Path]:
-    """The page, tables and figures of a sweep; by default where the mirror looks for them."""
-    from reno_sweeps.reports import page
-
-    return page.write_all(
-        folder or found.folder / REPORT,
-        found.sweep,
-        found.trials,
-        found.summary(),
-        provenance(found),
-        found.classes,
-        found.messages,
-    )
-
-
 def _report_files(found: Stored) -> dict[str, Path]:
     """What of a written report the parent run shows: the page, figures, tables."""
     files = sorted((found.folder / REPORT).glob("*"))
@@ -88,6 +73,8 @@ def _report_files(found: Stored) -> dict[str, Path]:
         ".png": f"{names.FIGURES}/",
         ".csv": f"{names.TABLES_FOLDER}/",
         ".md": f"{names.TABLES_FOLDER}/",
+        ".tex": f"{names.TABLES_FOLDER}/",
+        ".pdf": f"{names.FIGURES}/",
     }
     return {f"{places[file.suffix]}{file.name}": file for file in files if file.suffix in places}
 

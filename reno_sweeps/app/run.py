@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reno_sweeps import interrupt
-from reno_sweeps.app import beside, devices, mirror, nested, parent, stored
+from reno_sweeps.app import beside, devices, mirror, nested, parent, reporting, stored
 from reno_sweeps.app.opening import Opened, encoders_in, state_of, weights_of, write_state
 from reno_sweeps.app.progress import Progress, clips_said
 from reno_sweeps.records import FoldScore, Model, Trial
@@ -286,7 +286,8 @@ class _Session:
             self._ledger.keep("ended", time.time())
             self._keep_seconds(seconds)
         if self._ledger.trials:
-            parent.write_report(self._stored)
+            reporting.keep_maps(self._stored, self._prepared.extraction.arrays)
+            reporting.write_report(self._stored)
         self._writer.update_sweep(parent.sweep_row(self._stored, "FINISHED" if finished else "KILLED"))
         behind = self._writer.drain(CATCH_UP)
         name = self._opened.name

@@ -14,7 +14,17 @@ MEANING = (  # of the rows
     "Macro-F1, paired by fold. Corrected resampled t-test (Nadeau & Bengio 2003): differences between folds are about "
     "normal, and correlated because their training clips overlap; p (Holm) allows for the number of comparisons."
 )
+ACROSS = (
+    "Means over folds, paired by corpus. Wilcoxon signed-rank test: differences between corpora are independent and "
+    "symmetric around their median; p (Holm) allows for the number of comparisons."
+)
 SAME = "one sweep"  # all of a sweep are tested on its own folds
+
+
+def meaning(metric: str) -> str:
+    """MEANING of another metric's rows."""
+    name = wording.METRICS[metric]
+    return MEANING.replace(wording.METRICS[METRIC].capitalize(), f"{name[0].upper()}{name[1:]}")
 
 
 def of_sweep(summary: Mapping[str, Any], metric: str = METRIC) -> tuple[Comparison, ...]:

@@ -52,6 +52,7 @@ def build(
         sentences=story.sentences(sweep, summary),
         protocol=wording.PROTOCOLS[sweep.protocol.selection],
         messages=messages,
+        cautions=summary.get("cautions", ()),
         optimistic=bool(summary.get("optimistic")),
         headline=_view(tables.headline(summary)),
         configuration=_view(story.configuration(sweep, summary)),

@@ -15,6 +15,7 @@ from reno_sweeps.cli_data import corpus_app, encoders_app
 from reno_sweeps.cli_results import compare, predictions, report, table
 from reno_sweeps.cli_words import (
     Cache,
+    Controls,
     Device,
     Download,
     Home,
@@ -75,6 +76,7 @@ def run(
     max_failed: Annotated[int | None, typer.Option(help="More failed trials than this: exit code 3.")] = None,
     skip_broken: SkipBroken = False,
     no_baselines: Annotated[bool, typer.Option("--no-baselines", help="Do not train linear and majority.")] = False,
+    controls: Controls = False,
     experiment: Annotated[str | None, typer.Option(help="MLflow experiment; default reno/<corpus>.")] = None,
     home: Home = None,
     cache: Cache = None,
@@ -104,7 +106,7 @@ def run(
     }  # fmt: skip
     options = {
         "name": name, "max_failed": max_failed, "skip_broken": skip_broken or None, "experiment": experiment,
-        "baselines": False if no_baselines else None, "home": home, "cache": cache, "tracking_uri": tracking_uri,
+        "baselines": False if no_baselines else None, "controls": controls or None, "home": home, "cache": cache, "tracking_uri": tracking_uri,
         "storage": storage, "ray_address": ray_address, "device": device, "gpus": gpus, "cohort": cohort,
         "workers": workers, "download": download or None,
     }  # fmt: skip
@@ -120,6 +122,7 @@ def resume(
     trials: Annotated[int | None, typer.Option(help="Trials in all: a larger number extends the sweep.")] = None,
     time: Annotated[str | None, typer.Option(help="No new trial after this long: 90s, 30m, 2h.")] = None,
     max_failed: Annotated[int | None, typer.Option(help="More failed trials than this: exit code 3.")] = None,
+    controls: Controls = False,
     home: Home = None,
     tracking_uri: TrackingUri = None,
     ray_address: RayAddress = None,
@@ -136,7 +139,7 @@ def resume(
 
     options = {
         "max_failed": max_failed, "home": home, "tracking_uri": tracking_uri, "ray_address": ray_address,
-        "device": device, "gpus": gpus,
+        "device": device, "gpus": gpus, "controls": controls or None,
     }  # fmt: skip
     end(commands.resume(name, options, trials=trials, time=time, quiet=quiet), json)
 

@@ -20,6 +20,9 @@ Download = Annotated[bool, typer.Option("--download", help="Fetch missing weight
 SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave unreadable clips out, and say so.")]
 RayAddress = Annotated[str | None, typer.Option(help="An existing Ray cluster, or auto.")]
 Workers = Annotated[str | None, typer.Option(help="Processes that embed clips: N or auto.")]
+Controls = Annotated[
+    bool, typer.Option("--controls", help="Train the winner on shuffled labels too: it must fall to chance.")
+]
 Name = Annotated[str, typer.Argument(help="The sweep's name; `reno-sweep status` lists them.")]
 
 

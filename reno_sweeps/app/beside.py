@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from reno_sweeps.records import Key, Model, Split, Trial
+from reno_sweeps.records import Key, Model, Split, Trial, seed_from
 from reno_sweeps.reports import summary
 
 if TYPE_CHECKING:
@@ -40,6 +40,31 @@ def refit_models(plan: Plan, best: Trial) -> list[Model]:
         replace(model, key=replace(model.key, owner=owner), split=refit_split(model.split), epochs=epochs)
         for model in plan.models(best)
     ]
+
+
+SHUFFLED = "#shuffled"  # behind an encoder's id: the same embeddings, each at another clip
+
+
+def control_models(plan: Plan, best: Trial) -> list[Model]:
+    """The winner once more, every clip with another one's embeddings: what it reaches then is chance, or a leak."""
+    owner = summary.control_owner(best.number)
+    return [
+        replace(
+            model,
+            key=replace(model.key, owner=owner),
+            encoders=tuple(f"{encoder}{SHUFFLED}" for encoder in model.encoders),
+        )
+        for model in plan.models(best)
+    ]
+
+
+def shuffled(arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Embeddings [clips, dim] of every encoder in one other order of the clips, under names of their own."""
+    import numpy as np
+
+    clips = len(next(iter(arrays.values())))
+    order = np.random.default_rng(seed_from(seed, "shuffled")).permutation(clips)
+    return {f"{encoder}{SHUFFLED}": vectors[order] for encoder, vectors in arrays.items()}
 
 
 def majority(data: Data, splits: Sequence[Split]) -> dict[str, Any]:

@@ -212,7 +212,8 @@ class _Session:
         facts, wanted = self._ledger.facts, self._opened.settings.baselines
         ended = sum(trial.ended for trial in self._ledger.trials)
         done = facts.get("done") == self._opened.sweep.budget.trials and ended >= facts.get("asked", 0)
-        return done and (not wanted or "majority" in facts)
+        controlled = any(key.startswith("extra:control ") for key in facts) or not self._opened.settings.controls
+        return done and controlled and (not wanted or "majority" in facts)
 
     def _drive(self, plan: Plan, interrupted: Callable[[], bool]) -> bool:
         from reno_sweeps import cluster
@@ -250,7 +251,10 @@ class _Session:
 
         classes = self._corpus.classes
         labels = np.array([classes.index(clip.label) for clip in self._corpus.clips], dtype=np.int64)
-        return Data(self._prepared.extraction.arrays, labels, classes)
+        arrays = dict(self._prepared.extraction.arrays)
+        if self._opened.settings.controls:
+            arrays |= beside.shuffled(arrays, self._opened.sweep.protocol.seed)
+        return Data(arrays, labels, classes)
 
     def _finish(self, driver: Driver, plan: Plan) -> bool:
         """Baselines on the same folds and the winner's refit, outside the budget."""
@@ -264,6 +268,8 @@ class _Session:
             models.append(beside.linear_models(plan, best))
         if self._opened.sweep.protocol.selection != "paper":
             models.append(beside.refit_models(plan, best))
+        if self._opened.settings.controls:
+            models.append(beside.control_models(plan, best))
         return all(_trained(driver, group) for group in models)
 
     # --- the end ---

@@ -96,6 +96,9 @@ class RunShape(_Section):
     baselines: bool | None = Field(
         default=None, description="Whether linear and majority are trained too (--no-baselines)."
     )
+    controls: bool | None = Field(
+        default=None, description="Whether the winner is also trained on shuffled labels (--controls)."
+    )
 
 
 class SpaceShape(_Section):

@@ -43,6 +43,7 @@ class Settings:
     skip_broken: bool = False  # whether unreadable clips are left out
     max_failed: int = 0  # failed trials before the sweep gives up
     baselines: bool = True  # whether linear and majority are trained at the end
+    controls: bool = False  # whether the winner is also trained on shuffled labels
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON; `Settings.from_dict` reads it back."""
@@ -85,6 +86,7 @@ def gather(
         skip_broken=said.flag("skip_broken", default=False),
         max_failed=said.whole("max_failed", least=0) or 0,
         baselines=said.flag("baselines", default=True),
+        controls=said.flag("controls", default=False),
     )
 
 

@@ -53,6 +53,11 @@ def linear_owner(encoders: Sequence[str]) -> str:
     return f"baseline linear {digest(list(encoders))[:8]}"
 
 
+def control_owner(number: int) -> str:
+    """Who owns the control of a trial on shuffled labels."""
+    return f"control shuffled {number}"
+
+
 def describe_best(trial: Trial, sweep: Sweep, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The best trial as `run --json` shows it."""
     validation = {m: spread(metric_over_folds(trial.scores, "validation", m)) for m in (*TEST, "cross_entropy")}
@@ -90,6 +95,8 @@ def summarise(
     }
     if sweep.protocol.selection == "paper":
         summary["optimistic"] = True  # the test fold stopped the training and selected: said beside every figure
+    if best is not None and (control := extras(facts, control_owner(best.number))):
+        summary["controls"] = {"shuffled labels": {"test": tested(control)}}
     if nested := nested_found(sweep, facts, best):
         summary["nested"] = nested
     if len(sweep.cells) > 1:

@@ -82,7 +82,8 @@ def compared(summary: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
             found[f"{summary['head']}, refitted on training and validation"] = best["test_refit"]
     if "nested" in summary:
         found[f"{summary['head']}, nested (unbiased)"] = summary["nested"]["test"]
-    return found | {f"{name} (baseline)": over["test"] for name, over in summary["baselines"].items()}
+    found |= {f"{name} (baseline)": over["test"] for name, over in summary["baselines"].items()}
+    return found | {f"{name} (control)": over["test"] for name, over in summary.get("controls", {}).items()}
 
 
 def tried(summary: Mapping[str, Any]) -> int:

@@ -106,9 +106,9 @@ def run(
     }  # fmt: skip
     options = {
         "name": name, "max_failed": max_failed, "skip_broken": skip_broken or None, "experiment": experiment,
-        "baselines": False if no_baselines else None, "controls": controls or None, "home": home, "cache": cache, "tracking_uri": tracking_uri,
-        "storage": storage, "ray_address": ray_address, "device": device, "gpus": gpus, "cohort": cohort,
-        "workers": workers, "download": download or None,
+        "baselines": False if no_baselines else None, "controls": controls or None, "home": home, "cache": cache,
+        "tracking_uri": tracking_uri, "storage": storage, "ray_address": ray_address, "device": device, "gpus": gpus,
+        "cohort": cohort, "workers": workers, "download": download or None,
     }  # fmt: skip
     if dry_run:
         show(commands.dry_run(space, question, options), json)

@@ -67,6 +67,26 @@ def shuffled(arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
     return {f"{encoder}{SHUFFLED}": vectors[order] for encoder, vectors in arrays.items()}
 
 
+def aligned(arrays: Mapping[str, Any], labels: Sequence[str], seed: int) -> list[dict[str, Any]]:
+    """Every encoder's rows against the labels, and every two encoders' against each other: agreement, chance, p.
+
+    Embeddings whose rows are another clip's know nothing of the labels, nor of other embeddings.
+    """
+    import itertools
+
+    import numpy as np
+
+    from reno_sweeps.compare.alignment import alignment, one_hot
+
+    columns = {**arrays, "labels": one_hot(np.array(labels))}
+    pairs = [(encoder, "labels") for encoder in arrays] + list(itertools.combinations(arrays, 2))
+    found = []
+    for a, b in pairs:
+        one = alignment(columns[a], columns[b], np.random.default_rng(seed_from(seed, "alignment", a, b)))
+        found.append({"a": a, "b": b, "agreement": one.agreement, "shuffled": one.shuffled, "p": one.p})
+    return found
+
+
 def majority(data: Data, splits: Sequence[Split]) -> dict[str, Any]:
     """Test metrics of always saying the most frequent class of the training part: what deaf ears reach."""
     import numpy as np

@@ -9,7 +9,7 @@ from typing import Any
 from reno_sweeps.app.stored import Stored
 from reno_sweeps.records import FoldScore, Sweep, Trial, best_of
 from reno_sweeps.reports import tables, wording
-from reno_sweeps.reports.summary import TEST, extras, linear_owner, metric_over_folds, outer_rows, spread
+from reno_sweeps.reports.summary import TEST, control_owner, extras, linear_owner, metric_over_folds, outer_rows, spread
 from reno_sweeps.training.configuration import cell_of, resolve
 from tracking import names
 from tracking.rows import Point, RunRow
@@ -107,6 +107,7 @@ def run_rows(found: Stored) -> list[RunRow]:
     encoders = cell_of(found.sweep.cells[best.cell], best.proposal).encoders
     settings = {"head": "linear", "encoders": pair(encoders), **found.facts.get("linear", {})}
     rows += _extra_rows(names.BASELINES, linear_owner(encoders), "linear", found, settings)
+    rows += _extra_rows(names.BASELINES, control_owner(best.number), "shuffled labels", found, best.proposal)
     if found.finished:
         rows += _extra_rows(names.REFIT, f"refit {best.number}", names.trial(best.number), found, best.proposal)
         rows += _winner_rows(best, found.sweep)

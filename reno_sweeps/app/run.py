@@ -198,6 +198,7 @@ class _Session:
         )
         if self._nothing_is_left():
             return True
+        self._align()
         self._ledger.keep("done", None)  # until it is again: a longer sweep may have another winner
         began = time.monotonic()
         with interrupt.catching("ending at the end of this epoch") as caught:
@@ -243,6 +244,12 @@ class _Session:
                 outer = nested.Outer(plan, self._corpus, self._ledger, name, workers, interrupted, quiet)
                 finished = outer.drive()
             return finished
+
+    def _align(self) -> None:
+        """Whether the rows of every encoder belong to their clips: looked at once, kept as a fact."""
+        if "alignment" not in self._ledger.facts:
+            arrays, labels = self._prepared.extraction.arrays, [clip.label for clip in self._corpus.clips]
+            self._ledger.keep("alignment", beside.aligned(arrays, labels, self._opened.sweep.protocol.seed))
 
     def _data(self) -> Any:
         import numpy as np

@@ -99,6 +99,7 @@ class Stored:
             "synthetic": self.state["corpus"]["synthetic"],
         }
         found = summary.summarise(self.sweep, self.trials, self.facts, asked=self.asked, place=place)
+        found["alignment"] = self.facts.get("alignment", [])
         return {**found, "cautions": cautions.cautions(self.sweep, self.trials, found)}
 
     def note(self) -> str:

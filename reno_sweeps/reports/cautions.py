@@ -16,6 +16,7 @@ EDGE = 0.05  # share of a range, on its own scale, next to either end
 SPREAD = 0.05  # standard deviation over folds from which they disagree
 LATE = 0.25  # share of the trials, the last ones
 GAIN = 0.005  # of the objective, a share: less than this is no improvement worth more trials
+UNRELATED = 0.05  # p of the permutation test above which two descriptions of the clips may have nothing in common
 FEW = 8  # complete trials below which nothing is said of convergence
 
 
@@ -23,7 +24,7 @@ def cautions(sweep: Sweep, trials: Sequence[Trial], summary: Mapping[str, Any]) 
     """One sentence for each thing that is amiss with the search or its best trial; none where all is well."""
     best = summary["best"]
     winner = next((t for t in trials if best is not None and t.number == best["number"]), None)
-    said = [_collapsed(trials, winner)]
+    said = [*_misaligned(summary), _collapsed(trials, winner)]
     if winner is not None:
         said += [_below_linear(summary), *_at_edges(sweep, winner), _unlike(winner), _unfinished(sweep, trials)]
     return [sentence for sentence in said if sentence]
@@ -49,6 +50,19 @@ def _collapsed(trials: Sequence[Trial], winner: Trial | None) -> str | None:
         f"{len(several)} of {len(done)} complete trials collapsed: in a fold they answer one class to every clip "
         f"({which} {named}){worst}; a lower training.lr or more weight on the cross-entropy (loss.lambda) may help"
     )
+
+
+def _misaligned(summary: Mapping[str, Any]) -> list[str]:
+    """Embeddings whose rows agree with the labels, or with another encoder's, no better than shuffled ones."""
+    said = []
+    for row in summary.get("alignment", ()):
+        if row["p"] > UNRELATED:
+            other = "the labels" if row["b"] == "labels" else f"those of {wording.encoders([row['b']])}"
+            said.append(
+                f"the rows of {wording.encoders([row['a']])} agree with {other} no better than shuffled ones do "
+                f"(p {row['p']:.2f}): it knows nothing of them, or its rows are in another order"
+            )
+    return said
 
 
 def _below_linear(summary: Mapping[str, Any]) -> str | None:

@@ -107,7 +107,8 @@ def run_rows(found: Stored) -> list[RunRow]:
     encoders = cell_of(found.sweep.cells[best.cell], best.proposal).encoders
     settings = {"head": "linear", "encoders": pair(encoders), **found.facts.get("linear", {})}
     rows += _extra_rows(names.BASELINES, linear_owner(encoders), "linear", found, settings)
-    rows += _extra_rows(names.BASELINES, control_owner(best.number), "shuffled labels", found, best.proposal)
+    control = _extra_rows(names.BASELINES, control_owner(best.number), "shuffled labels", found, best.proposal)
+    rows += control[1:] if any(row.key == names.BASELINES for row in rows) else control  # one child for all of them
     if found.finished:
         rows += _extra_rows(names.REFIT, f"refit {best.number}", names.trial(best.number), found, best.proposal)
         rows += _winner_rows(best, found.sweep)

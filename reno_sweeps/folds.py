@@ -16,7 +16,7 @@ PARTS = 5  # one fifth of the training folds is the validation part
 
 @dataclass(frozen=True, slots=True)
 class Folds:
-    """The splits of a corpus: index = repeat × n_folds + fold."""
+    """The splits of a corpus: index = round × n_folds + fold; a repeat has as many rounds as there are seeds."""
 
     kind: str  # given, stratified, speaker
     splits: tuple[Split, ...]
@@ -38,7 +38,8 @@ def make_splits(corpus: Corpus, protocol: Protocol) -> Folds:
     for repeat in range(protocol.repeats):
         tests = _test_parts(ordered, kind, protocol, repeat)
         apart = _keep_speakers_apart(ordered, tests)
-        splits += [_split(ordered, test, protocol, apart, repeat, fold) for fold, test in enumerate(tests)]
+        drawn = [_split(ordered, test, protocol, apart, repeat, fold) for fold, test in enumerate(tests)]
+        splits += drawn * protocol.seeds
     _refuse_untrainable(ordered, splits, protocol.n_folds)
     messages = _about(ordered, kind, protocol, splits) + _absences(ordered, splits, protocol)
     roles = [_roles(split, len(clips)) for split in splits]
@@ -46,14 +47,19 @@ def make_splits(corpus: Corpus, protocol: Protocol) -> Folds:
     return Folds(kind, tuple(_renumbered(split, rows) for split in splits), known, messages)
 
 
-def inner_splits(corpus: Corpus, protocol: Protocol, repeat: int, fold: int) -> tuple[Split, ...]:
+def without_seeds(splits: Sequence[Split], protocol: Protocol) -> tuple[Split, ...]:
+    """The splits of every repeat once, however many seeds train on them."""
+    return tuple(s for i, s in enumerate(splits) if i // protocol.n_folds % protocol.seeds == 0)
+
+
+def inner_splits(corpus: Corpus, protocol: Protocol, round_: int, fold: int) -> tuple[Split, ...]:
     """The inner folds of an outer one (method.md, section 5, nested): n_folds − 1 of the same kind.
 
     They share the outer fold's training part: each trains on the others and is validated on itself, none has a test
     part, and no clip of the outer test fold is in any. Given folds are the corpus's own others; speakers stay apart
     wherever the outer folds keep them so. Raises UserError where there are too few clips, speakers or folds for it.
     """
-    kind = _kind(corpus, protocol)
+    kind, repeat = _kind(corpus, protocol), round_ // protocol.seeds
     _, ordered, rows = _in_order(corpus)
     _refuse_impossible(ordered, kind, protocol)
     tests = _test_parts(ordered, kind, protocol, repeat)
@@ -68,7 +74,7 @@ def inner_splits(corpus: Corpus, protocol: Protocol, repeat: int, fold: int) -> 
         own = [part for number, part in enumerate(tests) if number != fold]
     else:
         by_speaker = _keep_speakers_apart(ordered, tests)
-        seed = seed_from(protocol.seed, repeat, fold, "inner")
+        seed = seed_from(protocol.seed, round_, fold, "inner")
         own = _dealt(ordered, rest, parts, seed, by_speaker=by_speaker)
     if not all(own):
         raise UserError(
@@ -118,9 +124,10 @@ def _kind(corpus: Corpus, protocol: Protocol) -> str:
 
 
 def _refuse_impossible(table: _Table, kind: str, protocol: Protocol) -> None:
-    if protocol.n_folds < 2 or protocol.repeats < 1:
+    if protocol.n_folds < 2 or protocol.rounds < 1:
         raise UserError(
-            f"{protocol.n_folds} folds, {protocol.repeats} repeats: at least 2 folds and 1 repeat are needed"
+            f"{protocol.n_folds} folds, {protocol.repeats} repeats, {protocol.seeds} seeds: "
+            "at least 2 folds, 1 repeat and 1 seed are needed"
         )
     if kind == "given":
         _refuse_given(table, protocol)
@@ -273,7 +280,7 @@ def _about(table: _Table, kind: str, protocol: Protocol, splits: Sequence[Split]
         messages.append(
             "folds: stratified, so speakers are in training and test alike; protocol.folds: speaker parts them"
         )
-    starts = range(0, len(splits), protocol.n_folds)
+    starts = range(0, len(splits), protocol.n_folds * protocol.seeds)
     different = len({frozenset(split.test for split in splits[k : k + protocol.n_folds]) for k in starts})
     if different < protocol.repeats:
         messages.append(f"repeats: {protocol.repeats}, but only {different} of them differ in their test folds")
@@ -286,7 +293,10 @@ def _absences(table: _Table, splits: Sequence[Split], protocol: Protocol) -> tup
     """One line for every class and part that miss each other: their F1 and recall leave that class out."""
     found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for number, split in enumerate(splits):
-        repeat, fold = divmod(number, protocol.n_folds)
+        turn, fold = divmod(number, protocol.n_folds)
+        repeat, seed = divmod(turn, protocol.seeds)
+        if seed:
+            continue  # the same clips again
         name = f"{fold}" if protocol.repeats == 1 else f"{fold} of repeat {repeat}"
         parts = (
             {"test": split.test}

@@ -85,6 +85,12 @@ class Protocol:
     selection: str = "validation"  # validation, nested, paper
     seed: int = 0
     repeats: int = 1
+    seeds: int = 1  # models a fold that differ by their seed alone
+
+    @property
+    def rounds(self) -> int:
+        """How often all folds are trained: every repeat once a seed. Round = repeat × seeds + number of the seed."""
+        return self.repeats * self.seeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +242,7 @@ class FoldResult:
 class FoldScore:
     """What the ledger keeps of a finished fold: a FoldResult without its arrays, and the file that holds them."""
 
-    repeat: int
+    repeat: int  # with several seeds a fold the round: repeat × seeds + number of the seed
     fold: int
     best_epoch: int
     epochs: int
@@ -252,6 +258,12 @@ class FoldScore:
     finished: float  # Unix time
     file: str  # below the sweep's folder
     sha256: str  # of the file
+    seeds: int = 1  # a fold
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Repeat, number of the seed, fold."""
+        return *divmod(self.repeat, self.seeds), self.fold
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON; `from_dict` reads it back."""

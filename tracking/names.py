@@ -98,10 +98,11 @@ def best(metric: str) -> str:
     return f"best_{val(metric)}"
 
 
-def fold_metric(repeat: int, fold: int, metric: str, repeats: int = 1) -> str:
-    """One fold's metric: 'fold_0/val_macro_f1'; with several repeats 'repeat_1/fold_0/val_macro_f1'."""
-    name = f"fold_{fold}/{metric}"
-    return name if repeats == 1 else f"repeat_{repeat}/{name}"
+def fold_metric(place: tuple[int, int, int], metric: str, repeats: int = 1, seeds: int = 1) -> str:
+    """A metric of (repeat, seed, fold): 'fold_0/val_macro_f1', or 'repeat_1/seed_2/fold_0/…' where there are more."""
+    repeat, seed, fold = place
+    repeated, seeded = f"repeat_{repeat}/" * (repeats > 1), f"seed_{seed}/" * (seeds > 1)
+    return f"{repeated}{seeded}fold_{fold}/{metric}"
 
 
 def refit(metric: str) -> str:

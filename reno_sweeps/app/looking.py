@@ -114,7 +114,8 @@ def predictions(name: str, home: Path | None) -> str:
     found = load(name, home)
     text = io.StringIO()
     out = csv.writer(text, lineterminator="\n")
-    out.writerow(["path", "label", "speaker", "repeat", "fold", "emotion", *[f"p_{c}" for c in found.classes]])
+    seed = ["seed"] if found.sweep.protocol.seeds > 1 else []
+    out.writerow(["path", "label", "speaker", "repeat", *seed, "fold", "emotion", *[f"p_{c}" for c in found.classes]])
     out.writerows(_predicted(found, best_trial(found)))
     return text.getvalue()
 
@@ -135,11 +136,12 @@ def _predicted(found: Stored, best: Trial) -> list[list[Any]]:
     for score in best.scores:
         if not files.intact(score):
             raise UserError(f"{found.folder / score.file} is missing or damaged: those predictions are lost")
-        arrays = files.read(score)
+        arrays, (repeat, seed, fold) = files.read(score), score.place
+        where = [repeat, seed, fold] if score.seeds > 1 else [repeat, fold]
         for row, probabilities in zip(arrays["test_rows"], arrays["test_probabilities"].astype(float), strict=True):
             clip, emotion = clips[int(row)], classes[int(probabilities.argmax())]
             shown = [f"{p:.6f}" for p in probabilities]
-            rows.append([clip.path, clip.label, clip.speaker or "", score.repeat, score.fold, emotion, *shown])
+            rows.append([clip.path, clip.label, clip.speaker or "", *where, emotion, *shown])
     return rows
 
 

@@ -67,7 +67,7 @@ def _fold_points(scores: Sequence[FoldScore], sweep: Sweep) -> Iterator[Point]:
         begin = milliseconds(score.finished - score.seconds)
 
         def named(metric: str, score: FoldScore = score) -> str:
-            return names.fold_metric(score.repeat, score.fold, metric, sweep.protocol.repeats)
+            return names.fold_metric(score.place, metric, sweep.protocol.repeats, sweep.protocol.seeds)
 
         for metric, curve in score.curves.items():
             for epoch, value in enumerate(curve, start=1):
@@ -120,9 +120,7 @@ def _nested_rows(found: Stored) -> list[RunRow]:
     rows: list[RunRow] = []
     for chosen in outer_rows(found.sweep, found.facts):
         score = FoldScore.from_dict(chosen["score"])
-        place = (
-            f"fold {score.fold}" if found.sweep.protocol.repeats == 1 else f"repeat {score.repeat} fold {score.fold}"
-        )
+        place = place_name(score, found.sweep)
         end = milliseconds(score.finished)
         points = [(names.test(metric), value, end, 0) for metric, value in score.test.items()]
         row = _row_of([score], key=f"{names.NESTED}: {place}", kind=names.NESTED, tags=selection_tags(found.sweep))
@@ -172,8 +170,7 @@ def _winner_rows(best: Trial, sweep: Sweep) -> list[RunRow]:
     tags = {**selection_tags(sweep), names.TRIAL: str(best.number)}
     rows = [_row_of(best.scores, key=names.WINNER, kind=names.WINNER, tags=tags)]
     for score in best.scores:
-        repeat = "" if sweep.protocol.repeats == 1 else f" repeat {score.repeat}"
-        name = f"{names.trial(best.number)}{repeat} fold {score.fold}"
+        name = f"{names.trial(best.number)} {place_name(score, sweep)}"
         points = [(metric.rsplit("/", 1)[1], value, t, step) for metric, value, t, step in _fold_points([score], sweep)]
         row = _row_of([score], key=f"{names.WINNER}: {name}", kind=names.WINNER, tags=tags)
         rows.append(replace(row, name=name, parent=names.WINNER, metrics=points))
@@ -186,6 +183,13 @@ def _row_of(scores: Sequence[FoldScore], *, key: str, kind: str, tags: Mapping[s
     return RunRow(
         key=key, kind=kind, status="FINISHED", start_ms=milliseconds(start), end_ms=milliseconds(end), tags=tags
     )
+
+
+def place_name(score: FoldScore, sweep: Sweep) -> str:
+    """'fold 3'; where there are several repeats or seeds 'repeat 1 seed 2 fold 3'."""
+    repeat, seed, fold = score.place
+    repeated = f"repeat {repeat} " * (sweep.protocol.repeats > 1)
+    return f"{repeated}{f'seed {seed} ' * (sweep.protocol.seeds > 1)}fold {fold}"
 
 
 def ended_ms(scores: Sequence[FoldScore]) -> int:

@@ -41,7 +41,9 @@ def tags(extra: Mapping[str, Any], encoders: Sequence[Mapping[str, Any]]) -> dic
 def spelled(protocol: Mapping[str, Any], folds: str) -> str:
     """The protocol in a line: '5 stratified folds, selection validation, seed 0'."""
     repeats = f" × {protocol['repeats']} repeats" if protocol["repeats"] > 1 else ""
-    return f"{protocol['n_folds']} {folds} folds{repeats}, selection {protocol['selection']}, seed {protocol['seed']}"
+    seeds = f" × {protocol['seeds']} seeds" if protocol.get("seeds", 1) > 1 else ""
+    selection = f"selection {protocol['selection']}, seed {protocol['seed']}"
+    return f"{protocol['n_folds']} {folds} folds{repeats}{seeds}, {selection}"
 
 
 def description(name: str, extra: Mapping[str, Any], encoders: Sequence[Mapping[str, Any]]) -> str:

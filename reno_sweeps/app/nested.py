@@ -31,7 +31,7 @@ def fact(repeat: int, fold: int) -> str:
 
 def inner_sweep(sweep: Sweep, repeat: int, fold: int) -> Sweep:
     """The question that is asked inside an outer fold: the same search, with inner folds and a sampler of its own."""
-    protocol = replace(sweep.protocol, n_folds=sweep.protocol.n_folds - 1, repeats=1, selection="validation")
+    protocol = replace(sweep.protocol, n_folds=sweep.protocol.n_folds - 1, repeats=1, seeds=1, selection="validation")
     seeds = [seed_from(seed, "nested", repeat, fold) % 2**31 for seed in (protocol.seed, sweep.budget.seed)]
     budget = replace(sweep.budget, seed=seeds[1], seconds=None)
     return replace(sweep, protocol=replace(protocol, seed=seeds[0]), budget=budget)
@@ -74,7 +74,7 @@ class Outer:
         try:
             listener = _Listener(self.ledger)
             driver = Driver(plan, ledger, self.workers, listener, interrupted=self.interrupted)
-            said = f"nested, fold {place[1]}" + (f" of repeat {place[0]}" if plan.sweep.protocol.repeats > 1 else "")
+            said = f"nested, fold {place[1]}" + (f" of round {place[0]}" if self.plan.sweep.protocol.rounds > 1 else "")
             with Progress(sweep, ledger.trials, asked=driver.asked, quiet=self.quiet, what=said) as listener.progress:
                 found = self._found(driver, plan, place, outer) if driver.search() else None
             if found is None:

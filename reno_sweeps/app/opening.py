@@ -78,6 +78,8 @@ def identity_of(sweep: Sweep, content: str, encoders: Mapping[str, Mapping[str, 
         del plain[irrelevant]
     for irrelevant in ("trials", "seconds"):
         del plain["budget"][irrelevant]
+    if plain["protocol"]["seeds"] == 1:
+        del plain["protocol"]["seeds"]  # the question as it was asked before there were several
     known = {encoder: digest(dict(facts)) for encoder, facts in encoders.items()}
     plain["cells"] = [{"head": c.head, "encoders": [known[e] for e in c.encoders]} for c in sweep.cells]
     if "encoders" in plain["search"]:

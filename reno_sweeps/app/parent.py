@@ -98,6 +98,7 @@ def _sweep_params(found: Stored) -> dict[str, Any]:
         "folds.digest": folds.get("digest"),
         "protocol.n_folds": sweep.protocol.n_folds,
         "protocol.repeats": sweep.protocol.repeats,
+        "protocol.seeds": sweep.protocol.seeds,
         "protocol.selection": sweep.protocol.selection,
         "protocol.seed": sweep.protocol.seed,
         "objective": f"{sweep.objective.direction} {names.val(sweep.objective.metric)}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,44 +49,88 @@ def _evidence(found: Stored, best: Trial) -> Evidence | None:
 
 
 def keep_maps(found: Stored, vectors: Mapping[str, Any]) -> None:
-    """Map every encoder's embeddings [clips, dim] once, and keep the maps; those that are there stay."""
-    from reno_sweeps.reports.embedding_map import mapped
+    """Map every encoder's embeddings [clips, dim] and the best trial's features once; what is mapped already stays."""
+    from reno_sweeps.reports import wording
 
     file = found.folder / MAPS
-    known = _read(file)
-    missing = [encoder for encoder in vectors if encoder not in known]
-    for encoder in missing:
-        made = mapped(encoder, vectors[encoder], found.clips)
-        places = {clip.path: row for row, clip in enumerate(found.clips)}
-        known[encoder] = {
-            "points": made.points.round(3).tolist(),
-            "rows": [places[clip.path] for clip in made.clips],
-            "of": made.of,
-            "seed": made.seed,
-            "alike": {by: list(pair) for by, pair in made.alike.items()},
-        }
-    if missing:
+    before = _read(file)
+    known = {encoder: before[encoder] for encoder in vectors if encoder in before}
+    for encoder in vectors:
+        if encoder not in known:
+            known[encoder] = _map(found, wording.encoders([encoder]), vectors[encoder], range(len(found.clips)))
+    best = best_of(found.trials, found.sweep)
+    if best is not None:
+        key = f"features of trial {best.number}"
+        if key in before:
+            known[key] = before[key]
+        elif (features := _features(found, best, vectors)) is not None:
+            known[key] = _map(found, *features)
+    if known != before:
         write_bytes(file, json.dumps(known).encode())
 
 
+def _map(found: Stored, title: str, vectors: Any, rows: Sequence[int]) -> dict[str, Any]:
+    """The map of vectors [rows, dim] as plain JSON."""
+    from reno_sweeps.reports.embedding_map import mapped
+
+    made = mapped(title, vectors, [found.clips[row] for row in rows])
+    places = {clip.path: row for row, clip in enumerate(found.clips)}
+    return {
+        "title": made.title,
+        "points": made.points.round(3).tolist(),
+        "rows": [places[clip.path] for clip in made.clips],
+        "of": made.of,
+        "seed": made.seed,
+        "alike": {by: list(pair) for by, pair in made.alike.items()},
+    }
+
+
+def _features(found: Stored, best: Trial, vectors: Mapping[str, Any]) -> tuple[str, Any, list[int]] | None:
+    """What the best trial's first fold makes of its own test clips: title, features [clips, dim], rows of the clips.
+
+    Every fold has a model, and so a space, of its own; the clips are those that this model never trained on.
+    None: its head has no features, or its weights are gone.
+    """
+    from reno_sweeps.search.fold_files import FoldFiles
+    from reno_sweeps.training import export
+    from reno_sweeps.training.configuration import cell_of, resolve
+
+    files, score = FoldFiles(found.folder), best.scores[0]
+    weights = files.read_weights(f"trial {best.number}", score)
+    if weights is None or not files.intact(score) or "test_rows" not in (arrays := files.read(score)):
+        return None
+    cell, rows = cell_of(found.sweep.cells[best.cell], best.proposal), arrays["test_rows"].tolist()
+    model = export.of_fold(
+        weights,
+        head=cell.head,
+        values=resolve(cell.head, best.proposal, found.sweep.fixed),
+        encoders=cell.encoders,
+        classes=found.classes,
+        dims=[vectors[encoder].shape[1] for encoder in cell.encoders],
+    )
+    features = model.features({encoder: vectors[encoder][rows] for encoder in cell.encoders})
+    kind = "fused features" if len(cell.encoders) > 1 else "features"
+    title = f"{kind} of {cell.head}, trial {best.number}, test clips of fold {score.fold}"
+    return None if features is None else (title, features, rows)
+
+
 def maps_of(found: Stored) -> list[Map]:
-    """The maps that were kept, in the order of the sweep's encoders."""
+    """The maps that were kept, in the order of the sweep's encoders, the best trial's features last."""
     import numpy as np
 
-    from reno_sweeps.reports import wording
     from reno_sweeps.reports.embedding_map import Map
 
     known, clips = _read(found.folder / MAPS), found.clips
     return [
         Map(
-            title=wording.encoders([encoder]),
+            title=one["title"],
             points=np.asarray(one["points"], np.float64),
             clips=tuple(clips[row] for row in one["rows"]),
             of=one["of"],
             seed=one["seed"],
             alike={by: (pair[0], pair[1]) for by, pair in one["alike"].items()},
         )
-        for encoder, one in known.items()
+        for one in known.values()
     ]
 
 

@@ -136,7 +136,7 @@ class _Session:
 
         self._opened, self._prepared, self._stack, self._quiet = opened, prepared, stack, quiet
         self._corpus, sweep = prepared.extraction.corpus, opened.sweep
-        data = stored.write_data(opened.folder, self._corpus, prepared.folds, sweep.protocol.n_folds)
+        data = stored.write_data(opened.folder, self._corpus, prepared.folds, sweep.protocol)
         facts = {"ahead": sweep.budget.ahead or _ahead(opened), "identity": opened.identity}
         self._ledger: Ledger = Ledger(
             opened.settings.storage, opened.name, direction=sweep.objective.direction, facts=facts
@@ -271,7 +271,10 @@ class _Session:
         models = []
         if self._opened.settings.baselines:
             self._ledger.keep("linear", beside.LINEAR)
-            self._ledger.keep("majority", beside.majority(self._data(), self._prepared.folds.splits))
+            from reno_sweeps.folds import without_seeds
+
+            own = without_seeds(self._prepared.folds.splits, plan.sweep.protocol)
+            self._ledger.keep("majority", beside.majority(self._data(), own))
             models.append(beside.linear_models(plan, best))
         if self._opened.sweep.protocol.selection != "paper":
             models.append(beside.refit_models(plan, best))

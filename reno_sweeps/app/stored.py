@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reno_sweeps.app import opening
 from reno_sweeps.config.settings import Settings, gather, masked
 from reno_sweeps.files import write_bytes
-from reno_sweeps.records import Clip, Corpus, Sweep, Trial, UserError
+from reno_sweeps.records import Clip, Corpus, Protocol, Sweep, Trial, UserError
 from reno_sweeps.reports import cautions, note, summary
 
 if TYPE_CHECKING:
@@ -125,12 +125,14 @@ def load(name: str, home: Path | None) -> Stored:
     return Stored(state, settings, sweep, read_data(opening.folder_of(there.home, name)), ledger)
 
 
-def write_data(folder: Path, corpus: Corpus, folds: Folds, n_folds: int) -> dict[str, Any]:
+def write_data(folder: Path, corpus: Corpus, folds: Folds, protocol: Protocol) -> dict[str, Any]:
     """Keep what the models are trained on, beside the question."""
+    from reno_sweeps.folds import without_seeds
+
     tested: list[list[int]] = [[] for _ in corpus.clips]
-    for index, split in enumerate(folds.splits):
+    for index, split in enumerate(without_seeds(folds.splits, protocol)):
         for row in split.test:
-            tested[row].append(index % n_folds)
+            tested[row].append(index % protocol.n_folds)
     data = {
         "clips": [[clip.path, clip.label, clip.speaker, clip.fold] for clip in corpus.clips],
         "skipped": [[left.path, left.why] for left in corpus.skipped],

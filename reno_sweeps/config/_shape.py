@@ -33,6 +33,12 @@ class ProtocolShape(_Section):
     )
     seed: int = Field(default=0, ge=0, description="Seed of folds and models (--fold-seed).")
     repeats: int = Field(default=1, ge=1, le=1000, description="How often the folds are drawn anew.")
+    seeds: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="Models a fold that differ by their seed alone; a fold's score is their mean.",
+    )
 
 
 class ObjectiveShape(_Section):

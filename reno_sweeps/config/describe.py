@@ -128,13 +128,14 @@ def cost(sweep: Sweep) -> dict[str, Any]:
 
     A cell in which nothing is searched has one trial; a grid no more than its points.
     """
-    steps = sweep.protocol.n_folds * sweep.protocol.repeats
+    steps = sweep.protocol.n_folds * sweep.protocol.rounds
     trials = [trials_of(sweep, cell) for cell in sweep.cells]
     found = {
         "cells": len(sweep.cells),
         "trials": sum(trials),
         "folds": sweep.protocol.n_folds,
         "repeats": sweep.protocol.repeats,
+        "seeds": sweep.protocol.seeds,
         "trainings": sum(trials) * steps,
     }
     if sweep.protocol.selection == "nested":
@@ -144,9 +145,9 @@ def cost(sweep: Sweep) -> dict[str, Any]:
 
 
 def nested_trainings(sweep: Sweep) -> int:
-    """n_folds × (trials × (n_folds − 1) + 1) for every cell and repeat (method.md, section 5)."""
-    folds, repeats = sweep.protocol.n_folds, sweep.protocol.repeats
-    return sum(repeats * folds * (trials_of(sweep, cell) * (folds - 1) + 1) for cell in sweep.cells)
+    """n_folds × (trials × (n_folds − 1) + 1) for every cell, repeat and seed (method.md, section 5)."""
+    folds, rounds = sweep.protocol.n_folds, sweep.protocol.rounds
+    return sum(rounds * folds * (trials_of(sweep, cell) * (folds - 1) + 1) for cell in sweep.cells)
 
 
 def trials_of(sweep: Sweep, cell: Cell) -> int:

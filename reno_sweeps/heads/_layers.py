@@ -29,6 +29,7 @@ class Output(NamedTuple):
 
     logits: Tensor  # [models, batch, classes]
     aligned: tuple[Tensor, Tensor] | None = None  # [models, batch, align.width] of encoder a and b: the divergence's
+    features: Tensor | None = None  # [models, batch, …] what the head made of its inputs, before the classifier
 
 
 def draw(layout: Layout, generator: torch.Generator, dtype: torch.dtype | None = None) -> dict[str, Tensor]:

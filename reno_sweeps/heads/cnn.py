@@ -49,4 +49,5 @@ def apply(params: Params, weights: Weights, inputs: tuple[Tensor, ...], drop: Dr
     from reno_sweeps.heads import _layers
 
     tokens = _layers.trunk(weights, "a", "conv", params.positions, inputs[0], drop)
-    return _layers.Output(_layers.classify(weights, tokens.flatten(2), drop))
+    features = tokens.flatten(2)
+    return _layers.Output(_layers.classify(weights, features, drop), features=features)

@@ -55,4 +55,5 @@ def apply(params: Params, weights: Weights, inputs: tuple[Tensor, ...], drop: Dr
     for name, x in zip("ab", inputs, strict=True):
         tokens = _layers.trunk(weights, name, params.trunk_kind, params.positions, x, drop)
         aligned.append(_layers.dense(weights, f"{name}.align", tokens.flatten(2)))
-    return _layers.Output(_layers.classify(weights, torch.cat(aligned, -1), drop))
+    features = torch.cat(aligned, -1)
+    return _layers.Output(_layers.classify(weights, features, drop), features=features)

@@ -75,7 +75,8 @@ def apply(params: Params, weights: Weights, inputs: tuple[Tensor, ...], drop: Dr
 
     za, zb = (_align(params, weights, name, x, drop) for name, x in zip("ab", inputs, strict=True))
     fused = _layers.attend(weights, "fusion", torch.stack((za, zb), 2), params.fusion_heads, drop)
-    return _layers.Output(_layers.classify(weights, fused.flatten(2), drop), (za, zb))
+    features = fused.flatten(2)
+    return _layers.Output(_layers.classify(weights, features, drop), (za, zb), features)
 
 
 def _align(params: Params, weights: Weights, name: str, x: Tensor, drop: Dropout) -> Tensor:

@@ -14,9 +14,10 @@ TRAINING = ("cross_entropy",)  # drawn dotted: with dropout and smoothing, as tr
 
 
 def fold_name(score: FoldScore, scores: Sequence[FoldScore]) -> str:
-    """'fold 3', or 'repeat 1, fold 3' where there are several repeats."""
-    repeated = any(other.repeat for other in scores)
-    return f"repeat {score.repeat}, fold {score.fold}" if repeated else f"fold {score.fold}"
+    """'fold 3', or 'repeat 1, seed 2, fold 3' where there are several repeats or seeds."""
+    repeat, seed, fold = score.place
+    repeated = f"repeat {repeat}, " * any(other.place[0] for other in scores)
+    return f"{repeated}{f'seed {seed}, ' * (score.seeds > 1)}fold {fold}"
 
 
 def panels(scores: Sequence[FoldScore], objective: str) -> list[tuple[str, tuple[str, ...]]]:
@@ -31,8 +32,7 @@ def rows(scores: Sequence[FoldScore]) -> list[dict[str, Value]]:
     """A row a fold and epoch, every metric that was recorded, every digit."""
     return [
         {
-            "repeat": score.repeat,
-            "fold": score.fold,
+            **dict(zip(("repeat", "seed", "fold"), score.place, strict=True)),
             "epoch": epoch + 1,
             "kept": epoch + 1 == score.best_epoch,
             **{name: curve[epoch] for name, curve in score.curves.items() if epoch < len(curve)},

@@ -74,12 +74,26 @@ def _statistic(
     rows: Sequence[tables.Row], name: str, of: Callable[[list[float]], float | Span | None]
 ) -> dict[str, Value]:
     first, *columns = tables.columns_of(rows)
+    merged = _over_seeds(rows)
     found: dict[str, Value] = {first: name}
     for column in columns:
-        values = [value for row in rows if isinstance(value := row.get(column), float)]
-        whole = len(values) == len(rows) and column != "seconds"
+        values = [value for row in merged if isinstance(value := row.get(column), float)]
+        whole = len(values) == len(merged) and column != "seconds"
         found[column] = _spelled(column, of(values)) if whole else None
     return found
+
+
+def _over_seeds(rows: Sequence[tables.Row]) -> list[dict[str, Value]]:
+    """The means over the seeds of each fold: they test the same clips, so they count once."""
+    by_fold: dict[tuple[Value, Value], list[tables.Row]] = {}
+    for number, row in enumerate(rows):
+        place = (row.get("repeat"), row.get("fold")) if "seed" in row else (number, None)
+        by_fold.setdefault(place, []).append(row)
+    merged: list[dict[str, Value]] = []
+    for same in by_fold.values():
+        names = [name for name in same[0] if all(isinstance(row.get(name), float) for row in same)]
+        merged.append({name: fmean(float(row[name] or 0) for row in same) for name in names})
+    return merged
 
 
 def _spelled(column: str, value: float | Span | None) -> Value:

@@ -12,7 +12,7 @@ from reno_sweeps.training.configuration import cell_of
 
 TEST = ("accuracy", "macro_f1", "uar")  # what is reported of test folds, beside cross_entropy in the tables
 FORMER = "mlflow_runs"  # fact: key of a run → its id
-NESTED = "nested:"  # + repeat:fold; fact: what the search inside an outer fold found
+NESTED = "nested:"  # + round:fold; fact: what the search inside an outer fold found
 
 
 def spread(values: Sequence[float]) -> dict[str, float | None]:
@@ -21,8 +21,13 @@ def spread(values: Sequence[float]) -> dict[str, float | None]:
 
 
 def metric_over_folds(scores: Sequence[FoldScore], part: str, metric: str) -> list[float]:
-    """A metric of the validation or test part, fold by fold."""
-    return [getattr(score, part)[metric] for score in scores if metric in getattr(score, part)]
+    """A metric of the validation or test part, fold by fold; with several seeds a fold's is their mean."""
+    by_fold: dict[tuple[int, int], list[float]] = {}
+    for score in scores:
+        if metric in getattr(score, part):
+            repeat, _, fold = score.place
+            by_fold.setdefault((repeat, fold), []).append(getattr(score, part)[metric])
+    return [values[0] if len(values) == 1 else fmean(values) for values in by_fold.values()]
 
 
 def tested(scores: Sequence[FoldScore]) -> dict[str, Any]:
@@ -88,6 +93,7 @@ def summarise(
         "selection": sweep.protocol.selection,
         "folds": sweep.protocol.n_folds,
         "repeats": sweep.protocol.repeats,
+        "seeds": sweep.protocol.seeds,
         "trials": counts(trials, asked),
         "best": None if best is None else describe_best(best, sweep, facts),
         "baselines": _baselines(facts, cell.encoders),
@@ -133,9 +139,9 @@ def outer_rows(sweep: Sweep, facts: Mapping[str, Any], cell: int | None = None) 
     """What was selected in each outer fold, of one cell or the best of all, repeat by repeat; as far as it is there."""
     sign = -1 if sweep.objective.direction == "maximize" else 1
     rows = []
-    for repeat in range(sweep.protocol.repeats):
+    for turn in range(sweep.protocol.rounds):
         for fold in range(sweep.protocol.n_folds):
-            found = facts.get(f"{NESTED}{repeat}:{fold}")
+            found = facts.get(f"{NESTED}{turn}:{fold}")
             chosen = [row for row in (found or {}).get("cells", ()) if cell in {None, row["cell"]}]
             if chosen:
                 rows.append(min(chosen, key=lambda row: (sign * row["objective"], row["cell"])))
@@ -153,7 +159,7 @@ def nested_found(
     if sweep.protocol.selection != "nested":
         return None
     rows = outer_rows(sweep, facts, cell)
-    if len(rows) < sweep.protocol.repeats * sweep.protocol.n_folds:
+    if len(rows) < sweep.protocol.rounds * sweep.protocol.n_folds:
         return None
     test = tested([FoldScore.from_dict(row["score"]) for row in rows])
     metric = sweep.objective.metric if sweep.objective.metric in TEST else "macro_f1"

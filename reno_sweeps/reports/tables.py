@@ -26,7 +26,9 @@ def fold_rows(scores: Sequence[FoldScore]) -> list[dict[str, Value]]:
     """A row a fold: sizes, epochs, all metrics, seconds; seeds as text, since they have 63 bits."""
     rows: list[dict[str, Value]] = []
     for score in scores:
-        row: dict[str, Value] = {"repeat": score.repeat, "fold": score.fold}
+        row: dict[str, Value] = dict(zip(("repeat", "seed_number", "fold"), score.place, strict=True))
+        if score.seeds == 1:
+            del row["seed_number"]
         row |= {f"clips_{part}": size for part, size in score.sizes.items()}
         row |= {"best_epoch": score.best_epoch, "epochs": score.epochs}
         row |= {f"val_{name}": score.validation.get(name) for name in SHOWN}
@@ -39,9 +41,10 @@ def brief_folds(scores: Sequence[FoldScore]) -> list[dict[str, Value]]:
     """`fold_rows` for people: what fits a page."""
     rows: list[dict[str, Value]] = []
     for score, row in zip(scores, fold_rows(scores), strict=True):
-        place: dict[str, Value] = {"fold": score.fold}
-        if any(other.repeat for other in scores):
-            place = {"repeat": score.repeat, **place}
+        repeat, seed, fold = score.place
+        repeated: dict[str, Value] = {"repeat": repeat} if any(other.place[0] for other in scores) else {}
+        seeded: dict[str, Value] = {"seed": seed} if score.seeds > 1 else {}
+        place: dict[str, Value] = {**repeated, **seeded, "fold": fold}
         place["train / validation / test clips"] = " / ".join(str(size) for size in score.sizes.values())
         place["best epoch"] = f"{score.best_epoch} of {score.epochs}"
         metrics = ("val_macro_f1", "val_cross_entropy", *[f"test_{name}" for name in SHOWN], "seconds")

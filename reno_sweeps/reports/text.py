@@ -94,6 +94,7 @@ def _sweep(summary: Mapping[str, Any]) -> list[str]:
 def _asked(summary: Mapping[str, Any]) -> list[str]:
     state = f" ({summary['state']})" if "state" in summary else ""
     repeats = f", {summary['repeats']} repeats" if summary.get("repeats", 1) > 1 else ""
+    repeats += f", {summary['seeds']} seeds a fold" if summary.get("seeds", 1) > 1 else ""
     several = f", the best of {len(summary['cells'])} cells" if "cells" in summary else ""
     selection = summary["selection"]
     facts = {
@@ -119,8 +120,8 @@ def _found(summary: Mapping[str, Any]) -> list[str]:
     lines += tables.aligned(_texts(tables.headline(summary)))
     if summary.get("optimistic"):
         lines.append("† optimistic: the test fold stopped the training and selected")
-    if said := wording.gap(summary):
-        lines.append(said)
+    if gap := wording.gap(summary):
+        lines.append(gap)
     if "cells" in summary:
         lines += ["", *tables.aligned(_texts(tables.cell_rows(summary)))]
     return lines

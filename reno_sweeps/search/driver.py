@@ -49,7 +49,7 @@ class Driver:
     ) -> None:
         self._plan, self._ledger, self._workers, self._listener = plan, ledger, workers, listener
         self._interrupted, self._now = interrupted, now
-        self._files = FoldFiles(plan.folder)
+        self._files = FoldFiles(plan.folder, plan.sweep.protocol.seeds)
         self._running: dict[int, Running] = {}
         self._extras = Extras(ledger, self._files)
         self._deadline = None if plan.sweep.budget.seconds is None else now() + plan.sweep.budget.seconds

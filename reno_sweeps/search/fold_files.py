@@ -20,8 +20,9 @@ ARRAYS = {"validation_probabilities", "test_probabilities", "weights"}
 class FoldFiles:
     """The files of one sweep's folds, below its folder. Written before the ledger names them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, seeds: int = 1) -> None:
         self._folder = folder
+        self._seeds = seeds  # a fold
 
     def write_all(self, folds: Sequence[tuple[Key, FoldResult, Split]]) -> list[FoldScore]:
         """Write the arrays of many folds side by side: what waits for the disk waits together."""
@@ -49,7 +50,9 @@ class FoldFiles:
             write_bytes(self._folder / "weights" / _slug(key.owner) / place, save(weights))
         kept = {f.name: getattr(result, f.name) for f in fields(FoldResult) if f.name not in ARRAYS}
         sha256 = hashlib.sha256(content).hexdigest()
-        return FoldScore(repeat=key.repeat, fold=key.fold, file=f"folds/{place}", sha256=sha256, **kept)
+        return FoldScore(
+            repeat=key.repeat, fold=key.fold, file=f"folds/{place}", sha256=sha256, seeds=self._seeds, **kept
+        )
 
     def intact(self, score: FoldScore) -> bool:
         """Whether the file that the ledger names is there, unchanged."""
@@ -62,6 +65,13 @@ class FoldFiles:
 
         arrays: Mapping[str, Any] = load_file(self._folder / score.file)
         return arrays
+
+    def read_weights(self, owner: str, score: FoldScore) -> Mapping[str, Any] | None:
+        """The weights of a fold, as its FoldResult had them; None: they are not kept."""
+        from safetensors.numpy import load_file
+
+        file = self._folder / "weights" / _slug(owner) / Path(score.file).name
+        return load_file(file) if file.is_file() else None
 
     def drop_weights_of(self, owner: str) -> None:
         """Remove the weights of a trial that is not the best."""

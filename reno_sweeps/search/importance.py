@@ -25,7 +25,7 @@ def importances(sweep: Sweep, trials: Sequence[Trial]) -> dict[str, float]:
     if len(chosen) < LEAST or len({trial.objective for trial in chosen}) == 1:
         return {}
     search = search_of(sweep, sweep.cells[chosen[0].cell])
-    study = optuna.create_study(direction=sweep.objective.direction)
+    study = optuna.create_study(direction=optuna.study.StudyDirection[sweep.objective.direction.upper()])
     for trial in chosen:
         told = frozen("complete", trial.proposal, search)
         told.value = trial.objective

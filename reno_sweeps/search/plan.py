@@ -47,14 +47,14 @@ class Plan:
     """Everything that stays the same while a sweep is driven."""
 
     sweep: Sweep
-    splits: tuple[Split, ...]  # repeat by repeat, fold by fold
+    splits: tuple[Split, ...]  # round by round, fold by fold
     folder: Path  # HOME/sweeps/<name>
     ahead: int
     cohort: int | None = 1  # configurations that train together; None: auto (share.cohort_size)
     device: str = "cpu"  # what the workers train on
 
     def place(self, index: int) -> Fold:
-        """Repeat and fold of a split."""
+        """Round (a repeat, with one of its seeds) and fold of a split."""
         return divmod(index, self.sweep.protocol.n_folds)
 
     def models(self, trial: Trial, skip: frozenset[Fold] = frozenset()) -> list[Model]:
@@ -67,6 +67,8 @@ class Plan:
             if place not in skip
         ]
 
-    def seed(self, repeat: int, fold: int) -> int:
+    def seed(self, round_: int, fold: int) -> int:
         """A model's seed: never its trial's number, so that trials are paired by fold (method.md, section 4)."""
-        return seed_from(self.sweep.protocol.seed, repeat, fold)
+        protocol = self.sweep.protocol
+        repeat, number = divmod(round_, protocol.seeds)
+        return seed_from(protocol.seed, repeat, fold, *([number] if number else []))

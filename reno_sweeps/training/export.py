@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,12 +45,23 @@ class ExportedModel:
 
     def probabilities(self, embeddings: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         """[n, classes] of clips, from their embeddings by encoder id, float32 [n, D]."""
+        scores = self._asked(predict.logits, embeddings)
+        return np.zeros((0, len(self.classes)), np.float32) if scores is None else predict.probabilities(scores)
+
+    def features(self, embeddings: Mapping[str, NDArray[np.float32]]) -> NDArray[Any] | None:
+        """[n, width] what the head makes of them before its classifier; None: it has no such features."""
+        return self._asked(predict.features, embeddings)
+
+    def _asked(
+        self, what: Callable[..., Tensor | None], embeddings: Mapping[str, NDArray[np.float32]]
+    ) -> NDArray[Any] | None:
+        """[n, …] of a function of `predict`; None where there are no clips, or no answer."""
         inputs = [torch.from_numpy(np.array(embeddings[facts["id"]], np.float32)) for facts in self.encoders]
         for x, dim, facts in zip(inputs, self.dims, self.encoders, strict=True):
             if x.dim() != 2 or x.shape[1] != dim:
                 raise UserError(f"embeddings of {facts['id']} have shape {tuple(x.shape)}; the model takes [n, {dim}]")
         if not len(inputs[0]):
-            return np.zeros((0, len(self.classes)), np.float32)
+            return None
         head = catalogue.load("heads", self.head)
         dtype = next(iter(self.weights.values())).dtype
 
@@ -59,7 +70,8 @@ class ExportedModel:
 
         params = space.build(head.Params, self.values)
         rows = torch.arange(len(inputs[0]))
-        return predict.probabilities(predict.logits(head, params, self.weights, batch, rows)[0].numpy())
+        found = what(head, params, self.weights, batch, rows)
+        return None if found is None else np.asarray(found[0].numpy())
 
 
 # --- writing ------------------------------------------------------------------------------------------------
@@ -128,6 +140,27 @@ def load(folder: Path) -> ExportedModel:
         return _assembled(facts, read_tensors(stored))
     except (LookupError, TypeError, ValueError, SafetensorError) as problem:
         raise _damaged(folder, f"{FACTS} describes no model ({type(problem).__name__}: {problem})") from problem
+
+
+def of_fold(
+    weights: Mapping[str, NDArray[Any]],
+    *,
+    head: str,
+    values: Mapping[str, Value],
+    encoders: Sequence[str],
+    classes: Sequence[str],
+    dims: Sequence[int],
+) -> ExportedModel:
+    """A FoldResult's weights as a model, without a folder; a ValueError where they are not of that head."""
+    facts = {
+        "head": head,
+        "values": dict(values),
+        "encoders": [{"id": encoder} for encoder in encoders],
+        "classes": list(classes),
+        "dims": list(dims),
+        "extra": {},
+    }
+    return _assembled(facts, {name: torch.from_numpy(np.ascontiguousarray(w)) for name, w in weights.items()})
 
 
 def _assembled(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> ExportedModel:

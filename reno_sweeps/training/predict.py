@@ -22,11 +22,24 @@ Batch = Callable[[Tensor], tuple[Tensor, ...]]  # row numbers → each encoder's
 
 def logits(head: ModuleType, params: Any, weights: Mapping[str, Tensor], batch: Batch, rows: Tensor) -> Tensor:
     """Logits [models, rows, classes]: weights [models, *shape], rows [rows] of all or [models, rows] of each."""
-    models = len(next(iter(weights.values())))
-    parts = torch.split(rows, max(CHUNK // models, LEAST), dim=-1)
     with torch.no_grad():
-        found = [head.apply(params, weights, batch(part), keep).logits for part in parts]
+        found = [head.apply(params, weights, batch(part), keep).logits for part in _parts(weights, rows)]
     return torch.cat(found, 1)
+
+
+def features(head: ModuleType, params: Any, weights: Mapping[str, Tensor], batch: Batch, rows: Tensor) -> Tensor | None:
+    """What the head makes of its inputs before the classifier, [models, rows, …]; None: it classifies them as they are.
+
+    Arguments as in `logits`.
+    """
+    with torch.no_grad():
+        found = [head.apply(params, weights, batch(part), keep).features for part in _parts(weights, rows)]
+    return None if found[0] is None else torch.cat(found, 1)
+
+
+def _parts(weights: Mapping[str, Tensor], rows: Tensor) -> Sequence[Tensor]:
+    models = len(next(iter(weights.values())))
+    return torch.split(rows, max(CHUNK // models, LEAST), dim=-1)
 
 
 def probabilities(scores: NDArray[Any]) -> NDArray[np.float32]:

@@ -61,7 +61,7 @@ def a_trial() -> Callable[..., RunRow]:
 
     def make(number: int, *, epochs: int = 3, **changes: object) -> RunRow:
         points = [
-            (names.fold_metric(0, fold, "val_macro_f1"), 0.1 * epoch + fold, START + 1000 * epoch, epoch)
+            (names.fold_metric((0, 0, fold), "val_macro_f1"), 0.1 * epoch + fold, START + 1000 * epoch, epoch)
             for fold in range(2)
             for epoch in range(1, epochs + 1)
         ]

@@ -16,8 +16,9 @@ from tracking.rows import RunRow, table_json
 
 
 def test_a_folds_metric_names_its_repeat_only_when_there_are_several() -> None:
-    assert names.fold_metric(0, 3, names.val("macro_f1")) == "fold_3/val_macro_f1"
-    assert names.fold_metric(1, 0, names.test("uar"), repeats=2) == "repeat_1/fold_0/test_uar"
+    assert names.fold_metric((0, 0, 3), names.val("macro_f1")) == "fold_3/val_macro_f1"
+    assert names.fold_metric((1, 0, 0), names.test("uar"), repeats=2) == "repeat_1/fold_0/test_uar"
+    assert names.fold_metric((1, 2, 0), names.test("uar"), 2, 3) == "repeat_1/seed_2/fold_0/test_uar"
 
 
 def test_means_deviations_and_the_best_are_named_after_their_metric() -> None:

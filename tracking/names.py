@@ -39,6 +39,7 @@ BASELINES = "baselines"  # these four are kinds, and keys of the one child that 
 NESTED = "nested"
 REFIT = "refit"
 WINNER = "winner"
+CHILDREN = (WINNER, REFIT, NESTED, BASELINES)
 DUPLICATE_KIND = "duplicate"
 
 PARENT_KEY = "sweep"  # the sweep's parent run

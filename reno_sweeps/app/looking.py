@@ -80,7 +80,6 @@ def catch_up(found: Stored) -> int:
     Only where nobody drives a sweep of this home: two writers would write the same.
     """
     from reno_sweeps.search.lease import HomeLock
-    from tracking import names
     from tracking.errors import TrackingError
     from tracking.writer import Writer
 
@@ -96,10 +95,10 @@ def catch_up(found: Stored) -> int:
         writer.open_sweep(parent.sweep_row(found))
         for row in mirror.run_rows(found):
             writer.write(row)
+        writer.drain(60.0)
+        found.ledger.keep(summary.FORMER, mirror.run_ids(found, writer.run_id))
+        writer.update_sweep(parent.sweep_row(found))  # whose note links to them
         behind = writer.drain(60.0)
-        found.ledger.keep(
-            summary.FORMER, {key: writer.run_id(key) for key in (names.trial(t.number) for t in found.trials)}
-        )
         writer.close(1.0)
     except TrackingError as error:
         logger.warning("MLflow could not be brought up to date: %s", error)

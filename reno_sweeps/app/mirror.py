@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -190,6 +190,12 @@ def place_name(score: FoldScore, sweep: Sweep) -> str:
     repeat, seed, fold = score.place
     repeated = f"repeat {repeat} " * (sweep.protocol.repeats > 1)
     return f"{repeated}{f'seed {seed} ' * (sweep.protocol.seeds > 1)}fold {fold}"
+
+
+def run_ids(found: Stored, run_id: Callable[[str], str | None]) -> dict[str, str]:
+    """Key → MLflow's id of every trial's run, and of the children that hold what was trained beside them."""
+    keys = [*(names.trial(trial.number) for trial in found.trials), *names.CHILDREN]
+    return {key: known for key in keys if (known := run_id(key)) is not None}
 
 
 def ended_ms(scores: Sequence[FoldScore]) -> int:

@@ -150,6 +150,7 @@ class _Session:
         self._told = 0.0
 
     def _open_mirror(self) -> Writer:
+        from tracking.system import SystemMetrics
         from tracking.writer import Writer
 
         settings = self._opened.settings
@@ -158,6 +159,9 @@ class _Session:
         self._stack.callback(writer.close, 1.0)
         self._ledger.keep("experiment_id", place.experiment_id)
         self._ledger.keep("parent_run_id", place.parent_run_id)
+        watched = SystemMetrics.of_run(settings.tracking_uri, place.parent_run_id)
+        if watched is not None:
+            self._stack.callback(watched.stop)
         for row in mirror.run_rows(self._stored):  # what an earlier driver could not write any more
             writer.write(row)
         return writer
@@ -296,8 +300,7 @@ class _Session:
         for row in mirror.run_rows(self._stored):
             self._writer.write(row)
         self._writer.drain(CATCH_UP)
-        keys = [f"trial {trial.number:04d}" for trial in self._ledger.trials]
-        self._ledger.keep(summary.FORMER, {key: self._writer.run_id(key) for key in keys})
+        self._ledger.keep(summary.FORMER, mirror.run_ids(self._stored, self._writer.run_id))
         if self._worked or "ended" not in self._ledger.facts:
             self._ledger.keep("ended", time.time())
             self._keep_seconds(seconds)

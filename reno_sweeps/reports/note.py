@@ -25,6 +25,7 @@ def note(sweep: Sweep, summary: Mapping[str, Any], *, synthetic: bool, messages:
         "",
         *_searched(sweep),
         *_found(summary),
+        *_runs(summary),
         *_again(),
     ]
     return "\n".join(lines) + "\n"
@@ -60,6 +61,20 @@ def _found(summary: Mapping[str, Any]) -> list[str]:
         *mark,
         *gap,
     ]
+
+
+def _runs(summary: Mapping[str, Any]) -> list[str]:
+    """Links to the runs that matter, in the UI that shows this note."""
+    best, runs = summary["best"], dict(summary.get("runs", {}))
+    if best is not None and best["run_id"]:
+        runs = {f"trial {best['number']:04d}": best["run_id"], **runs}
+    if not runs:
+        return []
+    meant = {"winner": "its folds side by side", "refit": "trained once more on all but the test folds"}
+    meant |= {"nested": "a search inside each outer fold", "baselines": "on the same folds"}
+    place = f"#/experiments/{summary['experiment_id']}/runs"
+    lines = [f"- [{key}]({place}/{run}): {meant.get(key, 'the best')}" for key, run in runs.items()]
+    return ["## Runs", "", *lines, ""]
 
 
 def _again() -> list[str]:

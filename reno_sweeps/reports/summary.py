@@ -96,6 +96,7 @@ def summarise(
         "seeds": sweep.protocol.seeds,
         "trials": counts(trials, asked),
         "best": None if best is None else describe_best(best, sweep, facts),
+        "runs": {key: run for key, run in facts.get(FORMER, {}).items() if run and not key.startswith("trial ")},
         "baselines": _baselines(facts, cell.encoders),
         "seconds": facts.get("seconds", {}),
     }

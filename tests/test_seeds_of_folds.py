@@ -9,8 +9,8 @@ import pytest
 from reno_sweeps.app.opening import identity_of
 from reno_sweeps.folds import make_splits, without_seeds
 from reno_sweeps.records import Cell, Clip, Corpus, FoldScore, Protocol, Sweep
-from reno_sweeps.reports import curves, intervals, tables
-from reno_sweeps.reports.summary import metric_over_folds, tested
+from reno_sweeps.reports import curves, intervals, summary, tables
+from reno_sweeps.reports.summary import metric_over_folds
 from reno_sweeps.search.plan import Plan
 
 CORPUS = Corpus("toy", Path("toy"), tuple(Clip(f"{label}{n}", label, None, None) for label in "abc" for n in range(10)))
@@ -19,7 +19,7 @@ CORPUS = Corpus("toy", Path("toy"), tuple(Clip(f"{label}{n}", label, None, None)
 def plan(seeds: int, repeats: int = 2) -> Plan:
     protocol = Protocol("stratified", 3, repeats=repeats, seeds=seeds)
     splits = make_splits(CORPUS, protocol).splits
-    return Plan(Sweep("s", "toy", (Cell("fcn", ("mfcc",)),), protocol=protocol), splits, Path("s"), 1)
+    return Plan(Sweep("s", "toy", (Cell("fcn", ("mfcc",)),), {}, protocol=protocol), splits, Path("s"), 1)
 
 
 def test_the_seeds_of_a_fold_train_and_test_on_the_same_clips() -> None:
@@ -53,7 +53,7 @@ SCORES = [score(turn, fold, 0.1 * turn + 0.01 * fold) for turn in range(4) for f
 
 def test_a_folds_score_is_the_mean_of_its_seeds_and_counts_once() -> None:
     assert metric_over_folds(SCORES, "test", "macro_f1") == pytest.approx([0.05, 0.06, 0.25, 0.26])
-    assert tested(SCORES)["macro_f1"]["folds"] == pytest.approx([0.05, 0.06, 0.25, 0.26])
+    assert summary.tested(SCORES)["macro_f1"]["folds"] == pytest.approx([0.05, 0.06, 0.25, 0.26])
     row = next(row for row in intervals.metric_rows(SCORES) if row["metric"] == "macro_f1")
     assert row["folds"] == 4
 

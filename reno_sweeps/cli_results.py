@@ -59,6 +59,7 @@ def table(
     selection: Annotated[
         str | None, typer.Option(help="Only sweeps with this protocol: validation, nested or paper.")
     ] = None,
+    corpus: Annotated[str | None, typer.Option(help="Only this corpus.")] = None,
     form: Annotated[str, typer.Option("--format", help="text, markdown, latex or csv.")] = "text",
     home: Home = None,
     json: Json = False,
@@ -69,6 +70,6 @@ def table(
     """
     from reno_sweeps.app import comparing
 
-    found = comparing.table(which, home, selection)
+    found = comparing.table(which, home, selection, corpus)
     kept = {key: value for key, value in found.items() if key not in {*comparing.FORMATS, "shown"}}
     show(kept, json, None if json else comparing.written(found, form))

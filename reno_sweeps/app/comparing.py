@@ -140,20 +140,20 @@ def spelled(found: Mapping[str, Any]) -> str:
 # --- tables -------------------------------------------------------------------------------------------------
 
 
-def table(which: str, home: Path | None, selection: str | None) -> dict[str, Any]:
+def table(which: str, home: Path | None, selection: str | None, corpus: str | None = None) -> dict[str, Any]:
     """The paper's table 1 or 2 from this home, the table of all that it has, or that of one sweep's cells."""
     if selection is not None and selection not in SELECTIONS:
         raise UserError(f"--selection {selection}: no such protocol\non offer: {', '.join(SELECTIONS)}")
     there = gather({"home": home}).home
     if which in PAPER:
-        measured = _measured(opening.sweeps_in(there), there, selection)
-        return _paper(PAPER[which], measured)
+        measured = _on(_measured(opening.sweeps_in(there), there, selection), corpus)
+        return _paper(PAPER[which], measured, corpus)
     names = opening.sweeps_in(there)
     if which != HOME and which not in names:
         raise UserError(
             f"no table {which!r}\non offer: 1, 2, {HOME}, or a sweep: {', '.join(names) or 'none here yet'}"
         )
-    measured = _measured(names if which == HOME else (which,), there, selection)
+    measured = _on(_measured(names if which == HOME else (which,), there, selection), corpus)
     if not measured:
         raise UserError(f"nothing is measured yet in {there}\nstart with: reno-sweep run --space baselines.yaml")
     rows = home_table.rows(measured)
@@ -166,22 +166,29 @@ def _measured(names: Sequence[str], home: Path, selection: str | None) -> list[h
     for name in names:
         one = load(name, home)
         if selection in {None, one.sweep.protocol.selection}:
-            found += home_table.of_sweep(one.summary(), tested(one), _stand_in(one))
+            found += home_table.of_sweep(one.summary(), tested(one), _stand_in(one), one.sweep.weights)
     return found
 
 
+def _on(measured: Sequence[home_table.Measured], corpus: str | None) -> list[home_table.Measured]:
+    return [one for one in measured if corpus in {None, one.place.corpus}]
+
+
 def _stand_in(found: Stored) -> str:
-    """What stands where the paper has something else: the clips, or weights that were given by hand."""
-    said = ["synthetic clips"] if found.state["corpus"]["synthetic"] else []
-    said += [f"own weights for {', '.join(sorted(found.sweep.weights))}"] if found.sweep.weights else []
-    return "; ".join(said)
+    """What stands where the paper has recordings."""
+    return "synthetic clips" if found.state["corpus"]["synthetic"] else ""
 
 
-def _paper(number: int, measured: Sequence[home_table.Measured]) -> dict[str, Any]:
-    heads = {1: 1, 2: 2}[number]
-    ours = {one.place: one.found for one in measured if len(one.place.encoders) == heads}
+def _paper(number: int, measured: Sequence[home_table.Measured], corpus: str | None) -> dict[str, Any]:
+    """Of several sweeps at a place the first of SELECTIONS counts, and of these the last."""
+    in_order = sorted(measured, key=lambda one: -SELECTIONS.index(one.found.selection))
+    ours = {one.place: one.found for one in in_order if len(one.place.encoders) == number}  # I: single, II: pairs
     lacking = _lacking()
-    entries = paper_table.lay_out(number, ours, lacking)
+    entries = [e for e in paper_table.lay_out(number, ours, lacking) if corpus in {None, e.place.corpus}]
+    if not entries:
+        raise UserError(
+            f"nothing of table {number} is measured on corpus {corpus!r}\nits own corpora: {_corpora(number)}"
+        )
     return {
         "table": str(number),
         "rows": paper_table.rows(entries),
@@ -191,6 +198,12 @@ def _paper(number: int, measured: Sequence[home_table.Measured]) -> dict[str, An
         "latex": paper_text.as_latex(number, entries),
         "csv": paper_text.as_csv(entries),
     }
+
+
+def _corpora(number: int) -> str:
+    from reno_sweeps.reports import published
+
+    return ", ".join(dict.fromkeys(place.corpus for place in published.table(number)))
 
 
 def _lacking() -> dict[str, str]:

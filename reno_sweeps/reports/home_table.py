@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
@@ -30,8 +30,12 @@ class Measured:
     folds: str = ""  # digest of which fold tests which clip (Folds.digest also tells validation parts apart)
 
 
-def of_sweep(summary: Mapping[str, Any], folds: str = "", stand_in: str = "") -> list[Measured]:
+def of_sweep(
+    summary: Mapping[str, Any], folds: str = "", stand_in: str = "", given: Collection[str] = ()
+) -> list[Measured]:
     """The best of every cell of a sweep, from the object of `run --json`; `folds` as in `Measured`.
+
+    `given` are the encoders whose weights were given by hand.
 
     `{one.place: one.found for one in …}` is what `paper_table.lay_out` takes.
     """
@@ -42,7 +46,8 @@ def of_sweep(summary: Mapping[str, Any], folds: str = "", stand_in: str = "") ->
         if cell["best"] is None:
             continue
         scores = {metric: tuple(over["folds"]) for metric, over in cell["best"]["test"].items()}
-        ours = Ours(scores, summary["folds"], summary["sweep"], summary["selection"], stand_in)
+        by_hand = tuple(encoder for encoder in cell["encoders"] if encoder in given)
+        ours = Ours(scores, summary["folds"], summary["sweep"], summary["selection"], stand_in, by_hand)
         place = Place(cell["head"], tuple(cell["encoders"]), summary["corpus"])
         found.append(Measured(place, ours, cell["trials"], folds))
     return found

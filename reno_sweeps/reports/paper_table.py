@@ -29,7 +29,8 @@ class Ours:
     n_folds: int  # of one repeat
     sweep: str = ""
     selection: str = "validation"  # the protocol: `paper` is optimistic
-    stand_in: str = ""  # what was put in the place of the named encoder or corpus: 'random weights, demo clips'
+    stand_in: str = ""  # what was put in the place of the paper's corpus: 'synthetic clips'
+    by_hand: tuple[str, ...] = ()  # its encoders whose weights were given by hand: which checkpoint is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ def rows(entries: Sequence[Entry]) -> list[dict[str, Value]]:
             "sweep": entry.source.sweep if entry.source else None,
             "selection": entry.source.selection if entry.source else None,
             "stand_in": entry.source.stand_in if entry.source else None,
+            "by_hand": "; ".join(entry.source.by_hand) if entry.source else None,
             "needs": "; ".join(entry.needs),
         }
         for entry in entries

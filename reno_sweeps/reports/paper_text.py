@@ -8,7 +8,8 @@ from reno_sweeps.reports import latex, paper_table, published, tables, wording
 from reno_sweeps.reports.paper_table import VERDICTS, Entry
 
 NAMES = {"accuracy": "acc.", "macro_f1": "F1"}
-OPTIMISTIC, STAND_IN = "†", "‡"
+OPTIMISTIC, STAND_IN, BY_HAND = "†", "‡", "§"
+GIVEN = "weights were given by hand; the figure is that of the named encoder only if they are its own"
 INTERVAL = (
     "95 %: interval of our mean over folds, corrected for shared training clips (Nadeau & Bengio 2003). "
     "The published figure is taken as exact; its folds and deviations are not known. Each cell is judged alone: "
@@ -46,8 +47,12 @@ def _row(entries: Sequence[Entry]) -> dict[str, str]:
 def _ours(entry: Entry) -> str:
     if entry.ours is None or entry.source is None:
         return wording.NOTHING
-    optimistic = OPTIMISTIC * (entry.source.selection == "paper")
-    return f"{100 * entry.ours:.1f}{optimistic}{STAND_IN * bool(entry.source.stand_in)}"
+    marks = {
+        OPTIMISTIC: entry.source.selection == "paper",
+        STAND_IN: bool(entry.source.stand_in),
+        BY_HAND: bool(entry.source.by_hand),
+    }
+    return f"{100 * entry.ours:.1f}{''.join(mark for mark, there in marks.items() if there)}"
 
 
 def _number(value: float | None, form: str) -> str:
@@ -74,6 +79,8 @@ def notes(number: int, entries: Sequence[Entry], lacking: Mapping[str, str] | No
         said.append(f"{OPTIMISTIC} optimistic: the test fold stopped the training and selected.")
     stand_ins = dict.fromkeys(source.stand_in for source in sources if source.stand_in)
     said += [f"{STAND_IN} not the paper's: {what}." for what in stand_ins]
+    given = dict.fromkeys(name for source in sources for name in source.by_hand)
+    said += [f"{BY_HAND} {', '.join(given)}: {GIVEN}."] if given else []
     needed = dict.fromkeys(name for entry in entries for name in entry.needs)
     said += [f"{name}: {lacking[name]}" for name in needed if lacking and name in lacking]
     if "missing" in there:
@@ -118,7 +125,8 @@ def _marks(entries: Sequence[Entry], corpus: str) -> str:
     sources = [entry.source for entry in entries if entry.source is not None and entry.place.corpus == corpus]
     optimistic = f" {OPTIMISTIC} Optimistic protocol." * any(source.selection == "paper" for source in sources)
     stand_ins = dict.fromkeys(source.stand_in for source in sources if source.stand_in)
-    return optimistic + "".join(f" {STAND_IN} Not the paper's: {what}." for what in stand_ins)
+    given = f" {BY_HAND} {GIVEN.capitalize()}." * any(source.by_hand for source in sources)
+    return optimistic + "".join(f" {STAND_IN} Not the paper's: {what}." for what in stand_ins) + given
 
 
 def as_csv(entries: Sequence[Entry]) -> str:

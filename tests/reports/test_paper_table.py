@@ -93,6 +93,16 @@ def test_a_wider_spread_makes_no_verdict_bolder() -> None:
     assert verdict(ours(0.44, 0.54, 0.64, 0.74, 0.84)) == "compatible"
 
 
+def test_weights_given_by_hand_are_marked_and_said() -> None:
+    found = {SMALL: replace(near(0.6), by_hand=SMALL.encoders)}
+    entries = paper_table.lay_out(1, found)
+    said = paper_text.text(1, entries)
+
+    assert "§" in said
+    assert f"§ {SMALL.encoders[0]}: {paper_text.GIVEN}." in said
+    assert "§" in paper_text.as_latex(1, entries)
+
+
 def test_one_fold_gives_no_verdict_and_a_stand_in_concludes_nothing() -> None:
     assert verdict(ours(0.9)) == "unsure"
     assert verdict(replace(near(0.9), stand_in="random weights")) == "stand-in"

@@ -26,6 +26,7 @@ from reno_sweeps.cli_words import (
     Root,
     SkipBroken,
     TrackingUri,
+    Umap,
     Weights,
     Workers,
     show,
@@ -77,6 +78,7 @@ def run(
     skip_broken: SkipBroken = False,
     no_baselines: Annotated[bool, typer.Option("--no-baselines", help="Do not train linear and majority.")] = False,
     controls: Controls = False,
+    umap: Umap = False,
     experiment: Annotated[str | None, typer.Option(help="MLflow experiment; default reno/<corpus>.")] = None,
     home: Home = None,
     cache: Cache = None,
@@ -106,9 +108,9 @@ def run(
     }  # fmt: skip
     options = {
         "name": name, "max_failed": max_failed, "skip_broken": skip_broken or None, "experiment": experiment,
-        "baselines": False if no_baselines else None, "controls": controls or None, "home": home, "cache": cache,
-        "tracking_uri": tracking_uri, "storage": storage, "ray_address": ray_address, "device": device, "gpus": gpus,
-        "cohort": cohort, "workers": workers, "download": download or None,
+        "baselines": False if no_baselines else None, "controls": controls or None, "umap": umap or None, "home": home,
+        "cache": cache, "tracking_uri": tracking_uri, "storage": storage, "ray_address": ray_address, "device": device,
+        "gpus": gpus, "cohort": cohort, "workers": workers, "download": download or None,
     }  # fmt: skip
     if dry_run:
         show(commands.dry_run(space, question, options), json)
@@ -123,6 +125,7 @@ def resume(
     time: Annotated[str | None, typer.Option(help="No new trial after this long: 90s, 30m, 2h.")] = None,
     max_failed: Annotated[int | None, typer.Option(help="More failed trials than this: exit code 3.")] = None,
     controls: Controls = False,
+    umap: Umap = False,
     home: Home = None,
     tracking_uri: TrackingUri = None,
     ray_address: RayAddress = None,
@@ -139,7 +142,7 @@ def resume(
 
     options = {
         "max_failed": max_failed, "home": home, "tracking_uri": tracking_uri, "ray_address": ray_address,
-        "device": device, "gpus": gpus, "controls": controls or None,
+        "device": device, "gpus": gpus, "controls": controls or None, "umap": umap or None,
     }  # fmt: skip
     end(commands.resume(name, options, trials=trials, time=time, quiet=quiet), json)
 

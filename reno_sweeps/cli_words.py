@@ -23,6 +23,7 @@ Workers = Annotated[str | None, typer.Option(help="Processes that embed clips: N
 Controls = Annotated[
     bool, typer.Option("--controls", help="Train the winner on shuffled labels too: it must fall to chance.")
 ]
+Umap = Annotated[bool, typer.Option("--umap", help="Map the embeddings by UMAP too: reno-sweeps[umap].")]
 Name = Annotated[str, typer.Argument(help="The sweep's name; `reno-sweep status` lists them.")]
 
 

@@ -54,29 +54,40 @@ def keep_maps(found: Stored, vectors: Mapping[str, Any]) -> None:
 
     file = found.folder / MAPS
     before = _read(file)
-    known = {encoder: before[encoder] for encoder in vectors if encoder in before}
+    known = {}
     for encoder in vectors:
-        if encoder not in known:
-            known[encoder] = _map(found, wording.encoders([encoder]), vectors[encoder], range(len(found.clips)))
+        for key, method in _methods(found, encoder):
+            known[key] = before.get(key) or _map(
+                found, wording.encoders([encoder]), vectors[encoder], range(len(found.clips)), method
+            )
     best = best_of(found.trials, found.sweep)
     if best is not None:
-        key = f"features of trial {best.number}"
-        if key in before:
-            known[key] = before[key]
-        elif (features := _features(found, best, vectors)) is not None:
-            known[key] = _map(found, *features)
+        features = None
+        for key, method in _methods(found, f"features of trial {best.number}"):
+            if key in before:
+                known[key] = before[key]
+            elif features := features or _features(found, best, vectors):
+                known[key] = _map(found, *features, method)
     if known != before:
         write_bytes(file, json.dumps(known).encode())
 
 
-def _map(found: Stored, title: str, vectors: Any, rows: Sequence[int]) -> dict[str, Any]:
+def _methods(found: Stored, what: str) -> list[tuple[str, str]]:
+    """(key, method) of every map of something."""
+    from reno_sweeps.reports.embedding_map import TSNE, UMAP
+
+    return [(what, TSNE), *([(f"{what} {UMAP}", UMAP)] if found.settings.umap else [])]
+
+
+def _map(found: Stored, title: str, vectors: Any, rows: Sequence[int], method: str) -> dict[str, Any]:
     """The map of vectors [rows, dim] as plain JSON."""
     from reno_sweeps.reports.embedding_map import mapped
 
-    made = mapped(title, vectors, [found.clips[row] for row in rows])
+    made = mapped(title, vectors, [found.clips[row] for row in rows], method=method)
     places = {clip.path: row for row, clip in enumerate(found.clips)}
     return {
         "title": made.title,
+        "method": made.method,
         "points": made.points.round(3).tolist(),
         "rows": [places[clip.path] for clip in made.clips],
         "of": made.of,
@@ -124,6 +135,7 @@ def maps_of(found: Stored) -> list[Map]:
     return [
         Map(
             title=one["title"],
+            method=one["method"],
             points=np.asarray(one["points"], np.float64),
             clips=tuple(clips[row] for row in one["rows"]),
             of=one["of"],

@@ -105,6 +105,7 @@ class RunShape(_Section):
     controls: bool | None = Field(
         default=None, description="Whether the winner is also trained on shuffled labels (--controls)."
     )
+    umap: bool | None = Field(default=None, description="Whether embeddings are also mapped by UMAP (--umap).")
 
 
 class SpaceShape(_Section):

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,6 +45,7 @@ class Settings:
     max_failed: int = 0  # failed trials before the sweep gives up
     baselines: bool = True  # whether linear and majority are trained at the end
     controls: bool = False  # whether the winner is also trained on shuffled labels
+    umap: bool = False  # whether the embeddings are also mapped by UMAP
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON; `Settings.from_dict` reads it back."""
@@ -87,7 +89,14 @@ def gather(
         max_failed=said.whole("max_failed", least=0) or 0,
         baselines=said.flag("baselines", default=True),
         controls=said.flag("controls", default=False),
+        umap=_there(said.flag("umap", default=False)),
     )
+
+
+def _there(wanted: bool) -> bool:
+    if wanted and find_spec("umap") is None:
+        raise UserError('--umap: umap-learn is not installed\npip install "reno-sweeps[umap]"')
+    return wanted
 
 
 def masked(uri: str) -> str:

@@ -1,4 +1,4 @@
-"""Clips on a plane: t-SNE of embeddings, coloured by emotion and by speaker (the paper's Figure 2)."""
+"""Clips on a plane: t-SNE, and UMAP where asked, coloured by emotion and by speaker (the paper's Figure 2)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ MOST = 1500  # clips; more of them hide each other, and take minutes
 COMPONENTS = 50  # van der Maaten & Hinton 2008: principal components first, against noise and for speed
 PERPLEXITY = 30.0
 NEAREST = 5
+TSNE, UMAP = "t-SNE", "UMAP"
 FLOOR = 1e-6  # of a feature's deviation, as in training: some dimensions hardly vary
 NAMED = len(SERIES) - 1  # speakers with a colour of their own; the last, a grey, is for all others
 OTHERS = "other speakers"
@@ -34,6 +35,7 @@ class Map:
     of: int  # clips in all: where they are more than m, these were drawn by lot
     seed: int
     alike: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # by → its `neighbours`
+    method: str = TSNE
 
     @property
     def by(self) -> tuple[str, ...]:
@@ -41,7 +43,15 @@ class Map:
         return ("emotion", "speaker") if any(clip.speaker is not None for clip in self.clips) else ("emotion",)
 
 
-def mapped(title: str, vectors: NDArray[Any], clips: Sequence[Clip], *, seed: int = 0, most: int = MOST) -> Map:
+def mapped(
+    title: str,
+    vectors: NDArray[Any],
+    clips: Sequence[Clip],
+    *,
+    seed: int = 0,
+    most: int = MOST,
+    method: str = TSNE,
+) -> Map:
     """The map of vectors [clips, dim], row by row those of `clips`; the same seed gives the same map."""
     if len(vectors) != len(clips):
         raise UserError(f"{title}: {len(vectors)} embeddings for {len(clips)} clips")
@@ -50,7 +60,7 @@ def mapped(title: str, vectors: NDArray[Any], clips: Sequence[Clip], *, seed: in
         rows = np.sort(np.random.default_rng(seed).choice(len(clips), most, replace=False))
     drawn = tuple(clips[int(row)] for row in rows)
     wide = _standardised(np.asarray(vectors)[rows])
-    found = Map(title, _flat(wide, seed), drawn, len(clips), seed)
+    found = Map(title, _flat(wide, seed, method), drawn, len(clips), seed, method=method)
     return replace(found, alike={by: neighbours(wide, labels_of(found, by)) for by in found.by if len(drawn) > NEAREST})
 
 
@@ -86,14 +96,26 @@ def _standardised(vectors: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(np.clip((wide - wide.mean(0)) / np.maximum(wide.std(0), FLOOR), -10, 10), np.float64)
 
 
-def _flat(wide: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+def _flat(wide: NDArray[np.float64], seed: int, method: str = TSNE) -> NDArray[np.float64]:
     reduced = _principal(wide, seed)
     if len(reduced) < 5 or not reduced[:, 0].std() > 1e-9:
         return reduced[:, :2]
-    from sklearn.manifold import TSNE
+    if method == UMAP:
+        return _umap(reduced, seed)
+    from sklearn import manifold
 
     perplexity = min(PERPLEXITY, (len(reduced) - 1) / 3)
-    model = TSNE(2, perplexity=perplexity, init=1e-4 * reduced[:, :2] / reduced[:, 0].std(), random_state=seed)
+    model = manifold.TSNE(2, perplexity=perplexity, init=1e-4 * reduced[:, :2] / reduced[:, 0].std(), random_state=seed)
+    return np.asarray(model.fit_transform(reduced), np.float64)
+
+
+def _umap(reduced: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """McInnes, Healy, Melville 2018, with its own defaults; one thread, for the same seed must give the same map."""
+    import umap
+
+    neighbours = min(15, len(reduced) - 1)
+    start = reduced[:, :2] / reduced[:, :2].std()  # umap's own start needs more clips than dimensions
+    model = umap.UMAP(n_components=2, n_neighbors=neighbours, init=start, random_state=seed, n_jobs=1)
     return np.asarray(model.fit_transform(reduced), np.float64)
 
 
@@ -143,7 +165,15 @@ def map_figure(found: Map, by: str, caveat: str = "") -> Figure:
         "b": 110,
     }  # b: the legend; maps stay equally large
     layout = {"margin": margin, "xaxis": bare, "yaxis": {**bare, "scaleanchor": "x"}, "legend": below}
-    return figure(data, f"{literal(found.title)}, by {by}", caveat, 560, showlegend=True, hovermode="closest", **layout)
+    return figure(
+        data,
+        f"{literal(found.title)}{f' ({found.method})' * (found.method != TSNE)}, by {by}",
+        caveat,
+        560,
+        showlegend=True,
+        hovermode="closest",
+        **layout,
+    )
 
 
 def _cloud(found: Map, name: str, rows: NDArray[np.int64], number: int) -> Figure:
@@ -166,7 +196,7 @@ def said(found: Map, by: str) -> str:
     drawn = (
         f"{len(found.clips)} of {found.of} clips, drawn by lot" if found.of > len(found.clips) else f"{found.of} clips"
     )
-    warning = f"t-SNE of {drawn}, seed {found.seed}: near is alike, distances between clusters mean nothing."
+    warning = f"{found.method} of {drawn}, seed {found.seed}: near is alike, distances between clusters mean nothing."
     if by not in found.alike:
         return warning
     share, chance = (f"{100 * part:.0f} %" for part in found.alike[by])

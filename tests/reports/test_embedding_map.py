@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from reno_sweeps.records import Clip, UserError
-from reno_sweeps.reports.embedding_map import Map, flattened, groups, map_figure, mapped, said
+from reno_sweeps.reports.embedding_map import UMAP, Map, flattened, groups, map_figure, mapped, said
 
 
 def clouds(each: int = 20, dim: int = 4) -> tuple[Any, list[Clip]]:
@@ -104,6 +104,18 @@ def test_too_many_clips_are_drawn_by_lot_and_said_so() -> None:
     assert len(found.clips) == len(found.points) == len(set(found.clips)) == 12
     assert "12 of 30 clips, drawn by lot" in said(found, "emotion")
     assert "drawn" not in said(mapped("x", vectors[:6], clips[:6]), "emotion")
+
+
+def test_umap_is_a_map_too_named_as_such_and_the_same_each_time() -> None:
+    vectors, clips = clouds(10)
+    found = mapped("x", vectors, clips, method=UMAP)
+    again = mapped("x", vectors, clips, method=UMAP)
+
+    assert found.points.shape == (30, 2)
+    assert (found.points == again.points).all()
+    assert np.isfinite(found.points).all()
+    assert "UMAP of 30 clips" in said(found, "emotion")
+    assert map_figure(found, "emotion")["layout"]["title"]["text"] == "x (UMAP), by emotion"
 
 
 def test_without_speakers_there_is_one_colouring() -> None:

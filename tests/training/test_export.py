@@ -7,9 +7,13 @@ import os
 
 import numpy as np
 import pytest
+import torch
 
+from reno_sweeps.heads import _layers
 from reno_sweeps.records import Key, UserError
 from reno_sweeps.training import export
+from reno_sweeps.training.configuration import parameters_of
+from reno_sweeps.training.dropout import keep as keep_all
 
 SMALL = {"align.width": 8, "trunk.positions": 2, "training.epochs": 1}
 
@@ -47,6 +51,25 @@ def test_a_model_read_back_answers_as_training_did(saved, data, model):
     assert (found.classes, found.head, found.dims) == (data.classes, "reno", (20, 12))
     assert found.encoders[1] == {"id": "b", "revision": "1"}
     assert found.extra == {"sweep": "s"}
+
+
+@pytest.mark.parametrize(
+    ("head", "width"), [("reno", 16), ("concat", 16), ("cnn", 128), ("fcn", None), ("linear", None)]
+)
+def test_what_a_head_makes_of_its_inputs_is_what_its_classifier_is_given(head, width, data, model, finish):
+    learner = model(head, values={name: value for name, value in SMALL.items() if name in parameters_of(head)})
+    weights = finish([learner], data)[Key("trial 0")].weights
+    named = {"head": head, "values": learner.values, "encoders": learner.encoders, "classes": data.classes}
+    found = export.of_fold(weights, **named, dims=data.dims(learner.encoders))
+    clips = {name: x[:7] for name, x in data.embeddings.items()}
+    features = found.features(clips)
+
+    assert (None if features is None else features.shape) == (None if width is None else (7, width))
+    if features is not None:
+        x = torch.from_numpy(features)[None]
+        tensors = {name: torch.from_numpy(w)[None] for name, w in weights.items()}
+        logits = _layers.classify(tensors, x, keep_all)
+        np.testing.assert_allclose(logits[0].softmax(-1), found.probabilities(clips), rtol=1e-5)
 
 
 def test_clips_may_be_asked_one_by_one(saved, data):

@@ -87,6 +87,21 @@ def aligned(arrays: Mapping[str, Any], labels: Sequence[str], seed: int) -> list
     return found
 
 
+def telltales(arrays: Mapping[str, Any], labels: Sequence[str]) -> list[dict[str, Any]]:
+    """Of every encoder the feature that tells a class from the others best: one that does so wholly holds the label."""
+    import numpy as np
+
+    from reno_sweeps.compare.telltale import telltale
+
+    own = np.array(labels)
+    found = [(encoder, telltale(vectors, own)) for encoder, vectors in arrays.items()]
+    return [
+        {"encoder": encoder, "feature": one.feature, "label": one.label, "area": one.area}
+        for encoder, one in found
+        if one is not None
+    ]
+
+
 def majority(data: Data, splits: Sequence[Split]) -> dict[str, Any]:
     """Test metrics of always saying the most frequent class of the training part: what deaf ears reach."""
     import numpy as np

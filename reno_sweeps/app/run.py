@@ -15,7 +15,7 @@ from reno_sweeps.app import beside, devices, mirror, nested, parent, reporting, 
 from reno_sweeps.app.opening import Opened, encoders_in, state_of, weights_of, write_state
 from reno_sweeps.app.progress import Progress, clips_said
 from reno_sweeps.records import FoldScore, Model, Trial
-from reno_sweeps.reports import summary, text
+from reno_sweeps.reports import cautions, summary, text
 
 if TYPE_CHECKING:
     from reno_sweeps.embeddings.extract import Extraction
@@ -242,6 +242,8 @@ class _Session:
                 )
                 for message in self._prepared.folds.messages:
                     self._progress.say(text.spell(message))  # paths come from others
+                for sentence in cautions.of_data(self._ledger.facts):
+                    self._progress.say(f"caution: {text.spell(sentence)}")
                 finished = driver.search() and self._finish(driver, plan)
             if finished and sweep.protocol.selection == "nested":
                 quiet, name = self._quiet, self._opened.name
@@ -253,6 +255,7 @@ class _Session:
         """Whether the rows of every encoder belong to their clips: looked at once, kept as a fact."""
         if "alignment" not in self._ledger.facts:
             arrays, labels = self._prepared.extraction.arrays, [clip.label for clip in self._corpus.clips]
+            self._ledger.keep("telltales", beside.telltales(arrays, labels))
             self._ledger.keep("alignment", beside.aligned(arrays, labels, self._opened.sweep.protocol.seed))
 
     def _data(self) -> Any:

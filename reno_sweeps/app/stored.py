@@ -100,6 +100,7 @@ class Stored:
         }
         found = summary.summarise(self.sweep, self.trials, self.facts, asked=self.asked, place=place)
         found["alignment"] = self.facts.get("alignment", [])
+        found["telltales"] = self.facts.get("telltales", [])
         return {**found, "cautions": cautions.cautions(self.sweep, self.trials, found)}
 
     def note(self) -> str:

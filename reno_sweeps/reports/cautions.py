@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import stdev
 from typing import Any
 
+from reno_sweeps.compare.telltale import SUSPICIOUS
 from reno_sweeps.records import FoldScore, Sweep, Trial
 from reno_sweeps.reports import wording
 from reno_sweeps.reports.summary import metric_over_folds
@@ -17,6 +18,7 @@ SPREAD = 0.05  # standard deviation over folds from which they disagree
 LATE = 0.25  # share of the trials, the last ones
 GAIN = 0.005  # of the objective, a share: less than this is no improvement worth more trials
 UNRELATED = 0.05  # p of the permutation test above which two descriptions of the clips may have nothing in common
+
 FEW = 8  # complete trials below which nothing is said of convergence
 
 
@@ -24,10 +26,15 @@ def cautions(sweep: Sweep, trials: Sequence[Trial], summary: Mapping[str, Any]) 
     """One sentence for each thing that is amiss with the search or its best trial; none where all is well."""
     best = summary["best"]
     winner = next((t for t in trials if best is not None and t.number == best["number"]), None)
-    said = [*_misaligned(summary), _collapsed(trials, winner)]
+    said = [*of_data(summary), _collapsed(trials, winner)]
     if winner is not None:
         said += [_below_linear(summary), *_at_edges(sweep, winner), _unlike(winner), _unfinished(sweep, trials)]
     return [sentence for sentence in said if sentence]
+
+
+def of_data(found: Mapping[str, Any]) -> list[str]:
+    """What is amiss with the embeddings themselves, known before anything trains: facts `telltales`, `alignment`."""
+    return [*_told(found), *_misaligned(found)]
 
 
 def collapsed(score: FoldScore) -> bool:
@@ -50,6 +57,16 @@ def _collapsed(trials: Sequence[Trial], winner: Trial | None) -> str | None:
         f"{len(several)} of {len(done)} complete trials collapsed: in a fold they answer one class to every clip "
         f"({which} {named}){worst}; a lower training.lr or more weight on the cross-entropy (loss.lambda) may help"
     )
+
+
+def _told(summary: Mapping[str, Any]) -> list[str]:
+    """Embeddings of which a single feature gives a class away."""
+    return [
+        f"feature {row['feature']} of {wording.encoders([row['encoder']])} alone tells {row['label']!r} from all other "
+        f"classes (area under the ROC curve {row['area']:.3f}): no recording does that; does it hold the label?"
+        for row in summary.get("telltales", ())
+        if row["area"] >= SUSPICIOUS
+    ]
 
 
 def _misaligned(summary: Mapping[str, Any]) -> list[str]:

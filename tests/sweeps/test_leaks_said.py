@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from reno_sweeps.app.run import _leaks
@@ -73,3 +74,35 @@ def test_a_sweep_says_its_leak_on_stderr_in_the_note_and_in_the_report(cli: Any,
     assert "\x1b" not in err
     for name in ("note.md", "report.html"):
         assert SAID in reader.artifact(result["tracking_uri"], result["parent_run_id"], name)
+
+
+@pytest.mark.slow
+def test_a_feature_that_holds_the_label_is_said_before_anything_trains_and_wherever_a_figure_is(
+    cli: Any, tmp_path: Path
+) -> None:
+    root = write_and_embed(tmp_path)
+    (tmp_path / "tones.yaml").write_text(SPACE)
+    embedded = f"file:{tmp_path / 'leaking.npz'}"
+    asked = ["run", "--space", str(tmp_path / "tones.yaml"), "--corpus", str(root), "--encoders", embedded]
+
+    process = cli.start(*asked, "--no-baselines", "--json")
+    out, err = process.communicate(timeout=280)
+
+    assert process.returncode == 0, err
+    result = json.loads(out)
+    said = "feature 3 of leaking alone tells 'joy' from all other classes (area under the ROC curve 1.000)"
+    assert f"caution: {said}" in err
+    assert any(sentence.startswith(said) for sentence in result["cautions"])
+    assert said in reader.artifact(result["tracking_uri"], result["parent_run_id"], "note.md")
+    page = reader.artifact(result["tracking_uri"], result["parent_run_id"], "report.html")
+    assert "feature 3 of leaking alone tells" in page
+
+
+def write_and_embed(folder: Path) -> Path:
+    """Twelve tones of two emotions, and embeddings of them by chance, whose last feature is the label."""
+    paths = [f"{label}/{n}.wav" for label in ("joy", "sadness") for n in range(6)]
+    write_tones(folder / "tones", paths)
+    vectors = np.random.default_rng(0).standard_normal((12, 4)).astype(np.float32)
+    vectors[:, 3] = [path.startswith("joy") for path in paths]
+    np.savez(folder / "leaking.npz", ids=np.array(paths), X=vectors)
+    return folder / "tones"

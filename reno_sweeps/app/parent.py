@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from reno_sweeps.app.commit import commit
 from reno_sweeps.app.mirror import ended_ms, mean_points, milliseconds, pair, selection_tags
 from reno_sweeps.app.stored import Stored
 from reno_sweeps.records import best_of
@@ -172,5 +173,6 @@ def _spell_facts(known: Mapping[str, Any]) -> str:
 
 
 def versions() -> dict[str, str]:
-    """The packages that a result depends on."""
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
+    """The packages that a result depends on, and the commit where reno-sweeps runs from a checkout."""
+    own = {} if (known := commit()) is None else {"commit": known}
+    return {**own, "python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}

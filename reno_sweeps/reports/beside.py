@@ -49,6 +49,8 @@ def files(
     }
     if best is not None:
         made |= _tables_of(sweep, summary, best, classes, caveat) | _pictures_of(sweep, best, classes, caveat)
+    if nested := tables.nested_rows(summary):
+        made["nested.csv"] = _csv(nested)
     if evidence is not None:
         made |= _answers(evidence, classes, caveat)
     for place, found in enumerate(maps):

@@ -65,6 +65,7 @@ def build(
         comparisons=_view(comparisons.shown(comparisons.of_sweep(summary))),
         comparisons_mean=comparisons.MEANING,
         cells=_view(tables.cell_rows(summary)),
+        nested=_view(tables.nested_rows(summary)),
         trials=_view(rows[:TRIALS_SHOWN]),
         trials_in_all=len(rows),
         provenance=provenance,

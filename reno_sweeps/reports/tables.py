@@ -75,6 +75,25 @@ def ranked(trials: Sequence[Trial], sweep: Sweep) -> list[Trial]:
     return sorted(trials, key=lambda t: (order[t.state], sign * (t.objective or 0.0), t.number))
 
 
+def nested_rows(summary: Mapping[str, Any]) -> list[dict[str, Value]]:
+    """What was selected inside each outer fold, and what that reached on its test clips; nothing without `nested`."""
+    nested = summary.get("nested")
+    if nested is None:
+        return []
+    n = summary["folds"]
+    test = {metric: over["folds"] for metric, over in nested["test"].items()}
+    rows: list[dict[str, Value]] = []
+    for place, chosen in enumerate(nested["selected"]):
+        turn, fold = divmod(place, n)
+        row: dict[str, Value] = {"round": turn, "fold": fold} if len(nested["selected"]) > n else {"fold": fold}
+        row |= {"head": chosen["head"], "encoders": wording.encoders(chosen["encoders"])}
+        row |= {"objective": chosen["objective"], "epochs": chosen["epochs"]}
+        if len(nested["selected"]) == len(test.get("macro_f1", ())):
+            row |= {f"test_{metric}": folds[place] for metric, folds in test.items()}
+        rows.append(row | dict(chosen["selected"]))
+    return rows
+
+
 def compared(summary: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Test metrics over folds of everything that was tested: the best, its refit, the baselines; by name."""
     best = summary["best"]

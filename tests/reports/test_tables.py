@@ -116,3 +116,16 @@ def test_markdown_has_a_line_a_row_and_no_html_of_others(rows: list[dict[str, st
 
 def test_no_row_is_no_table() -> None:
     assert tables.csv_text([]) == tables.markdown([]) == ""
+
+
+def test_what_each_outer_fold_selected_is_a_row_with_its_test_figures() -> None:
+    chosen = {"head": "reno", "encoders": ["mfcc", "log-mel"], "objective": 0.7, "epochs": 3}
+    nested = {
+        "test": {"macro_f1": {"mean": 0.65, "std": 0.05, "folds": [0.6, 0.7]}},
+        "optimism_gap": 0.01,
+        "selected": [{**chosen, "selected": {"training.lr": lr}} for lr in (1e-3, 1e-4)],
+    }
+    rows = tables.nested_rows({"folds": 2, "nested": nested})
+
+    assert [(row["fold"], row["test_macro_f1"], row["training.lr"]) for row in rows] == [(0, 0.6, 1e-3), (1, 0.7, 1e-4)]
+    assert tables.nested_rows({"folds": 2}) == []

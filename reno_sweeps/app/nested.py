@@ -8,7 +8,7 @@ sweep, stored whole.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 def fact(repeat: int, fold: int) -> str:
     """Where the sweep's study keeps what was found of an outer fold."""
     return f"{summary.NESTED}{repeat}:{fold}"
+
+
+def failed(facts: Mapping[str, Any]) -> int:
+    """How many trials of all nested searches failed."""
+    return sum(found["counts"]["failed"] for key, found in facts.items() if key.startswith(summary.NESTED) and found)
 
 
 def inner_sweep(sweep: Sweep, repeat: int, fold: int) -> Sweep:

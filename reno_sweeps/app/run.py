@@ -320,7 +320,8 @@ class _Session:
         home = self._opened.settings.home
         if not finished:
             return Outcome(result, 130, home, (*messages, f"interrupted; go on with: reno-sweep resume {name}"))
-        failed, limit = result["trials"]["failed"], self._opened.settings.max_failed
+        failed = result["trials"]["failed"] + nested.failed(self._ledger.facts)
+        limit = self._opened.settings.max_failed
         if failed > limit:
             messages.append(f"{failed} trials failed (--max-failed {limit}); their reasons are in MLflow")
         return Outcome(result, 3 if failed > limit else 0, home, tuple(messages))

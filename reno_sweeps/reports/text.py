@@ -55,7 +55,8 @@ def _is_nested(value: Any) -> bool:
 
 
 def _word(key: Any) -> str:
-    return _printable(str(key).replace("_", " ") if str(key).islower() else str(key))
+    word = str(key)  # of a parameter (training.weight_decay) it is the name
+    return _printable(word.replace("_", " ") if word.islower() and "." not in word else word)
 
 
 def _cell(value: Any) -> str:

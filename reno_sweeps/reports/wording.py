@@ -14,8 +14,8 @@ from reno_sweeps.space import Categorical, Distribution, Value, spell
 PROTOCOLS = {  # selection → what its numbers mean
     "validation": "cross-validated, selected: each fold's stopping and score used its validation part alone, and the "
     "configuration was chosen on the mean over folds; the winner's test mean is mildly optimistic",
-    "nested": "nested: the whole search was repeated inside each outer fold, whose test clips it never saw, so its "
-    "figure is unbiased; the configuration that is shipped comes from one more search over all folds, whose own test "
+    "nested": "unbiased in the row that says nested: the whole search was repeated inside each outer fold, whose test "
+    "clips it never saw; the configuration that is shipped comes from one more search over all folds, whose own test "
     "mean is mildly optimistic",
     "paper": "optimistic: the test fold of each fold also stopped its training and selected the configuration",
 }

@@ -35,7 +35,8 @@ def of_sweep(summary: Mapping[str, Any], metric: str = METRIC) -> tuple[Comparis
     best = summary["best"]
     if best is None:
         return ()
-    others = {name: over["test"] for name, over in summary["baselines"].items()} | _cells(summary)
+    baselines = {f"{name} (baseline)": over["test"] for name, over in summary["baselines"].items()}
+    others = baselines | _cells(summary)
     reference = _contestant(f"{summary['head']} (trial {best['number']})", best["test"], summary, metric)
     found = [_contestant(name, test, summary, metric) for name, test in others.items()]
     there = [

@@ -57,7 +57,7 @@ def test_the_best_of_every_other_cell_takes_part(hand: Any) -> None:
     sweep = hand.sweep(cells=cells)
     found = comparisons.of_sweep(hand.summary(sweep, [hand.trial(0, 0.6), hand.trial(1, 0.5, cell=1)]))
 
-    assert [one.a for one in found] == ["linear", "majority", "concat on a + b (trial 1)"]
+    assert [one.a for one in found] == ["linear (baseline)", "majority (baseline)", "concat on a + b (trial 1)"]
 
 
 @pytest.mark.parametrize("folds", [(), (0.5,), (0.5, None, 0.5, 0.5, 0.5), (0.5,) * 7])

@@ -25,6 +25,7 @@ from reno_sweeps.cli_words import (
     RayAddress,
     Root,
     SkipBroken,
+    SkipMissing,
     TrackingUri,
     Umap,
     Weights,
@@ -76,6 +77,7 @@ def run(
     selection: Annotated[str | None, typer.Option(help="What selects: validation, nested or paper.")] = None,
     max_failed: Annotated[int | None, typer.Option(help="More failed trials than this: exit code 3.")] = None,
     skip_broken: SkipBroken = False,
+    skip_missing: SkipMissing = False,
     no_baselines: Annotated[bool, typer.Option("--no-baselines", help="Do not train linear and majority.")] = False,
     controls: Controls = False,
     umap: Umap = False,
@@ -107,7 +109,8 @@ def run(
         "trials": trials, "time": time, "seed": seed, "fold_seed": fold_seed, "folds": folds, "selection": selection,
     }  # fmt: skip
     options = {
-        "name": name, "max_failed": max_failed, "skip_broken": skip_broken or None, "experiment": experiment,
+        "name": name, "max_failed": max_failed, "skip_broken": skip_broken or None,
+        "skip_missing": skip_missing or None, "experiment": experiment,
         "baselines": False if no_baselines else None, "controls": controls or None, "umap": umap or None, "home": home,
         "cache": cache, "tracking_uri": tracking_uri, "storage": storage, "ray_address": ray_address, "device": device,
         "gpus": gpus, "cohort": cohort, "workers": workers, "download": download or None,

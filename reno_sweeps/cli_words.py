@@ -18,6 +18,9 @@ Root = Annotated[Path | None, typer.Option(help="Where a named corpus lies (env 
 Weights = Annotated[list[str] | None, typer.Option(help="ID=PATH: weights of an encoder; may be repeated.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch missing weights; nothing is downloaded without it.")]
 SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave unreadable clips out, and say so.")]
+SkipMissing = Annotated[
+    bool, typer.Option("--skip-missing", help="Leave out cells whose encoders have no weights here, and say so.")
+]
 RayAddress = Annotated[str | None, typer.Option(help="An existing Ray cluster, or auto.")]
 Workers = Annotated[str | None, typer.Option(help="Processes that embed clips: N or auto.")]
 Controls = Annotated[

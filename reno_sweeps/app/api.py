@@ -17,8 +17,8 @@ QUESTION = {
     "corpus", "root", "encoders", "weights", "head", "trials", "time", "seed", "fold_seed", "folds", "selection",
 }  # fmt: skip
 OPTIONS = {
-    "name", "max_failed", "skip_broken", "no_baselines", "controls", "umap", "experiment", "home", "cache",
-    "tracking_uri", "storage", "ray_address", "device", "gpus", "cohort", "workers", "download",
+    "name", "max_failed", "skip_broken", "skip_missing", "no_baselines", "controls", "umap", "experiment", "home",
+    "cache", "tracking_uri", "storage", "ray_address", "device", "gpus", "cohort", "workers", "download",
 }  # fmt: skip
 
 

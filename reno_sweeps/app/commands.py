@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 def run(space: str, question: Mapping[str, Any], options: Mapping[str, Any], *, quiet: bool = False) -> Outcome:
     """Run a sweep, or continue the one that asks the same question."""
-    from reno_sweeps.app.opening import open_sweep
+    from reno_sweeps.app.opening import at_hand, open_sweep
     from reno_sweeps.config import settings
     from reno_sweeps.config.sweep_file import Overrides, open_space
 
     file = open_space(space, Overrides.from_options(**question))
-    opened = open_sweep(file.sweep, settings.gather(options, file=file.run), file.text)
+    there = settings.gather(options, file=file.run)
+    opened = open_sweep(at_hand(file.sweep, there), there, file.text)
     from reno_sweeps.app.run import drive  # imports what is heavy: the folder is written by now
 
     return drive(opened, quiet=quiet)
@@ -45,25 +46,26 @@ def resume(
 
 def dry_run(space: str, question: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that `run` would refuse is refused; nothing is trained or written. What it would cost."""
-    from reno_sweeps.app.opening import examine, identity_of
+    from reno_sweeps.app.opening import at_hand, examine, identity_of
     from reno_sweeps.config import settings
     from reno_sweeps.config.sweep_file import Overrides, cost, open_space
     from reno_sweeps.folds import make_splits
 
     file = open_space(space, Overrides.from_options(**question))
     there = settings.gather(options, file=file.run)
-    corpus, content, encoders = examine(file.sweep, there)
-    folds = make_splits(corpus, file.sweep.protocol)
-    identity = identity_of(file.sweep, content, encoders)
+    sweep = at_hand(file.sweep, there)
+    corpus, content, encoders = examine(sweep, there)
+    folds = make_splits(corpus, sweep.protocol)
+    identity = identity_of(sweep, content, encoders)
     return {
-        "sweep": there.name or f"{file.sweep.name}-{identity[:8]}",
+        "sweep": there.name or f"{sweep.name}-{identity[:8]}",
         "corpus": corpus.id,
         "clips": len(corpus.clips),
         "classes": list(corpus.classes),
         "folds": folds.kind,
         "messages": list(folds.messages),
         "encoders": list(encoders),
-        "cost": cost(file.sweep),
+        "cost": cost(sweep),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,8 @@ from reno_sweeps.files import write_bytes
 from reno_sweeps.records import Corpus, Sweep, UserError, digest
 from reno_sweeps.space import Categorical
 from reno_sweeps.training.configuration import split_pair
+
+logger = logging.getLogger(__name__)
 
 FORMAT = 1
 STATE = "sweep.json"
@@ -102,6 +105,26 @@ def examine(sweep: Sweep, settings: Settings) -> tuple[Corpus, str, dict[str, di
     encoders = {e: encoder_facts(e, weights.get(e), settings.download) for e in ids}
     decoded = any(not e.startswith("file:") for e in ids)
     return corpus, content_digest(corpus, with_audio=decoded, skip_broken=settings.skip_broken), encoders
+
+
+def at_hand(sweep: Sweep, settings: Settings) -> Sweep:
+    """The sweep without the cells whose encoders have no weights here, where `skip_missing` asks for it; said aloud."""
+    if not settings.skip_missing or "encoders" in sweep.search:
+        return sweep
+    ids, why = encoders_in(sweep), {}
+    weights = weights_of(sweep.weights, ids)
+    for encoder in ids:
+        try:
+            encoder_facts(encoder, weights.get(encoder), settings.download)
+        except UserError as error:
+            why[encoder] = error
+    kept = tuple(cell for cell in sweep.cells if not set(cell.encoders) & set(why))
+    if why and not kept:
+        raise next(iter(why.values()))
+    if why:
+        left_out = f"{len(sweep.cells) - len(kept)} of {len(sweep.cells)} cells"
+        logger.warning("left out (--skip-missing): %s, for want of %s", left_out, ", ".join(why))
+    return replace(sweep, cells=kept)
 
 
 def open_sweep(sweep: Sweep, settings: Settings, space_text: str) -> Opened:

@@ -97,6 +97,9 @@ class RunShape(_Section):
     )
     experiment: str | None = Field(default=None, description="MLflow experiment (--experiment).")
     download: bool | None = Field(default=None, description="Whether missing weights may be fetched (--download).")
+    skip_missing: bool | None = Field(
+        default=None, description="Whether cells whose encoders have no weights here are left out (--skip-missing)."
+    )
     skip_broken: bool | None = Field(default=None, description="Whether unreadable clips are left out (--skip-broken).")
     max_failed: int | None = Field(default=None, description="Failed trials before the sweep gives up (--max-failed).")
     baselines: bool | None = Field(

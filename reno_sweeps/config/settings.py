@@ -42,6 +42,7 @@ class Settings:
     experiment: str | None = None  # none: reno/<corpus>
     download: bool = False  # whether missing weights may be fetched
     skip_broken: bool = False  # whether unreadable clips are left out
+    skip_missing: bool = False  # whether cells whose encoders have no weights here are left out
     max_failed: int = 0  # failed trials before the sweep gives up
     baselines: bool = True  # whether linear and majority are trained at the end
     controls: bool = False  # whether the winner is also trained on shuffled labels
@@ -86,6 +87,7 @@ def gather(
         experiment=said.text("experiment"),
         download=said.flag("download", default=False),
         skip_broken=said.flag("skip_broken", default=False),
+        skip_missing=said.flag("skip_missing", default=False),
         max_failed=said.whole("max_failed", least=0) or 0,
         baselines=said.flag("baselines", default=True),
         controls=said.flag("controls", default=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from reno_sweeps.app import commands, opening
 from reno_sweeps.config.settings import gather
 from reno_sweeps.config.sweep_file import open_space
-from reno_sweeps.records import UserError
+from reno_sweeps.records import Cell, Sweep, UserError
 from tracking.errors import TrackingError
 
 NOBODY = "http://127.0.0.1:9"
@@ -56,3 +57,27 @@ def test_budget_devices_and_places_are_no_part_of_the_question(tmp_path: Path) -
     elsewhere = gather({"home": tmp_path / "other", "cache": tmp_path / "c", "device": "cpu", "cohort": 3})
 
     assert opening.open_sweep(file.sweep, elsewhere, "").name == opened.name
+
+
+def test_cells_without_weights_are_left_out_where_asked_and_said(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("RENO_WEIGHTS", raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    cells = tuple(Cell("fcn", (encoder,)) for encoder in ("mfcc", "audio-mamba-tiny", "log-mel"))
+    sweep = Sweep("table", "demo", cells, {})
+    settings = gather({"home": tmp_path})
+
+    assert opening.at_hand(sweep, settings) is sweep
+    assert not caplog.messages
+    kept = opening.at_hand(sweep, replace(settings, skip_missing=True))
+    assert kept.cells == (cells[0], cells[2])
+    assert caplog.messages == ["left out (--skip-missing): 1 of 3 cells, for want of audio-mamba-tiny"]
+
+
+def test_where_no_cell_has_its_weights_the_first_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RENO_WEIGHTS", raising=False)
+    sweep = Sweep("table", "demo", (Cell("fcn", ("audio-mamba-tiny",)),), {})
+
+    with pytest.raises(UserError, match="no weights given"):
+        opening.at_hand(sweep, replace(gather({"home": tmp_path}), skip_missing=True))

@@ -50,9 +50,8 @@ def metric_rows(scores: Sequence[FoldScore]) -> list[dict[str, Value]]:
         if values:
             row: dict[str, Value] = {"metric": metric, "folds": len(values), "mean": fmean(values)}
             row["sd"] = stdev(values) if len(values) > 1 else None
-            row["low_t"], row["high_t"] = _within(metric, plain(values)) or (None, None)
-            both = _within(metric, corrected(values, folds_of(scores)))
-            row["low_corrected"], row["high_corrected"] = both or (None, None)
+            row["low_t"], row["high_t"] = plain(values) or (None, None)
+            row["low_corrected"], row["high_corrected"] = corrected(values, folds_of(scores)) or (None, None)
             rows.append(row)
     return rows
 
@@ -101,11 +100,9 @@ def _spelled(column: str, value: float | Span | None) -> Value:
     """An interval in the column's own units: '52.1–60.3'."""
     if not isinstance(value, tuple):
         return value
-    return "–".join(tables.cell(column, bound) for bound in _within(column, value) or value)
+    return "–".join(tables.cell(column, bound) for bound in _within(column, value))
 
 
-def _within(metric: str, span: Span | None) -> Span | None:
+def _within(metric: str, span: Span) -> Span:
     """A share's interval ends where shares do: few folds that disagree would promise more than 100 %."""
-    if span is None or not wording.is_share(metric):
-        return span
-    return max(0.0, span[0]), min(1.0, span[1])
+    return (max(0.0, span[0]), min(1.0, span[1])) if wording.is_share(metric) else span

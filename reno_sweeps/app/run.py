@@ -225,6 +225,7 @@ class _Session:
 
         settings = self._opened.settings
         cluster.prepare(settings.ray_address)
+        from reno_sweeps.config.sweep_file import cost
         from reno_sweeps.search.dispatch import Dispatcher
         from reno_sweeps.search.driver import Driver
 
@@ -240,6 +241,10 @@ class _Session:
                 self._progress.say(
                     f"sweep {self._opened.name}: {workers.share.workers} workers on {workers.share.device}"
                 )
+                if sweep.protocol.selection == "nested":
+                    asked = cost(sweep)
+                    inner, whole = asked["nested_trainings"], asked["trainings"]
+                    self._progress.say(f"nested: {inner} of {whole} trainings search inside the outer folds")
                 for message in self._prepared.folds.messages:
                     self._progress.say(text.spell(message))  # paths come from others
                 for sentence in cautions.of_data(self._ledger.facts):

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from reno_sweeps import interrupt
 from reno_sweeps.app import beside, devices, mirror, nested, parent, reporting, stored
-from reno_sweeps.app.opening import Opened, encoders_in, state_of, weights_of, write_state
-from reno_sweeps.app.progress import Progress, clips_said
+from reno_sweeps.app.opening import Opened, state_of, write_state
+from reno_sweeps.app.preparing import Prepared, prepare
+from reno_sweeps.app.progress import Progress
 from reno_sweeps.records import FoldScore, Model, Trial
 from reno_sweeps.reports import cautions, summary, text
 
 if TYPE_CHECKING:
-    from reno_sweeps.embeddings.extract import Extraction
-    from reno_sweeps.folds import Folds
     from reno_sweeps.search.driver import Driver
     from reno_sweeps.search.ledger import Ledger
     from reno_sweeps.search.plan import Plan
@@ -47,7 +46,7 @@ def drive(opened: Opened, *, quiet: bool = False) -> Outcome:
     began = time.monotonic()
     with ExitStack() as stack:
         try:
-            session = _Session(opened, _prepare(opened, stack, quiet=quiet), stack, quiet=quiet)
+            session = _Session(opened, prepare(opened, stack, quiet=quiet), stack, quiet=quiet)
         except Exception:  # refused before anything began; an interrupt is no refusal: resume goes on
             opened.discard()
             raise
@@ -58,61 +57,6 @@ def drive(opened: Opened, *, quiet: bool = False) -> Outcome:
             session.leave()
             raise
         return session.outcome(finished, time.monotonic() - began)
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """What is there before the first trial: data and folds."""
-
-    extraction: Extraction
-    folds: Folds
-    seconds: float  # of extraction
-
-
-def _prepare(opened: Opened, stack: ExitStack, *, quiet: bool) -> _Prepared:
-    """Refuse early and in the cheap order: lock, folds, MLflow's server, then the recordings."""
-    from reno_sweeps import corpora
-    from reno_sweeps.embeddings.extract import extract
-    from reno_sweeps.folds import make_splits
-    from reno_sweeps.search.lease import HomeLock
-
-    lock = stack.enter_context(HomeLock(opened.settings.home))
-    lock.take(opened.name)
-    make_splits(opened.corpus, opened.sweep.protocol)
-    reach_tracking(opened)
-    devices.refuse_absent(opened.settings)
-    devices.refuse_precision(opened.sweep, opened.settings)
-    corpora.prepare(opened.corpus)
-    began = time.monotonic()
-    with clips_said(quiet=quiet) as progress:
-        extraction = extract(
-            opened.corpus,
-            encoders_in(opened.sweep),
-            opened.settings.cache,
-            weights=weights_of(opened.sweep.weights, encoders_in(opened.sweep)),
-            skip_broken=opened.settings.skip_broken,
-            progress=progress,
-            download=opened.settings.download,
-            **devices.for_extraction(opened.settings),
-        )
-    seconds = time.monotonic() - began
-    folds = make_splits(extraction.corpus, opened.sweep.protocol)
-    return _Prepared(extraction, replace(folds, messages=(*folds.messages, *_leaks(extraction, folds))), seconds)
-
-
-def _leaks(extraction: Extraction, folds: Folds) -> list[str]:
-    """Recordings with the same sound on both sides of train and test: said wherever a figure of this sweep appears."""
-    from reno_sweeps.corpora._leaks import exact_leaks, sentence
-
-    said = sentence(exact_leaks(extraction.corpus, folds.splits, extraction.sounds))
-    return [f"{said}; remove the copies: the test figures are too good"] if said else []
-
-
-def reach_tracking(opened: Opened) -> None:
-    """A server that does not answer, or a store that cannot be written, is said now, within ten seconds."""
-    from tracking.store import connect
-
-    connect(opened.settings.tracking_uri, opened.settings.home / "artifacts")
 
 
 def _ahead(opened: Opened) -> int:
@@ -131,7 +75,7 @@ def _trained(driver: Driver, models: Sequence[Model]) -> bool:
 class _Session:
     """One driver's time with a sweep: ledger, mirror, workers; in this order they are opened and asked."""
 
-    def __init__(self, opened: Opened, prepared: _Prepared, stack: ExitStack, *, quiet: bool) -> None:
+    def __init__(self, opened: Opened, prepared: Prepared, stack: ExitStack, *, quiet: bool) -> None:
         from reno_sweeps.search.ledger import Ledger
 
         self._opened, self._prepared, self._stack, self._quiet = opened, prepared, stack, quiet

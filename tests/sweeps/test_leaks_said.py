@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reno_sweeps.app.run import _leaks
+from reno_sweeps.app.preparing import leaks
 from reno_sweeps.audio import decode, samples_digest
 from reno_sweeps.corpora import folder
 from reno_sweeps.corpora._tones import write_tones
@@ -54,7 +54,7 @@ def test_copies_are_said_where_they_are_tested_apart_and_nowhere_else(tmp_path: 
     made = (make_splits(corpus, Protocol("stratified", 2, seed=seed)) for seed in range(20))
     folds = next(f for f in made if (len(rows & set(f.splits[0].test)) == 1) == apart)
 
-    said = _leaks(Extraction(corpus, {}, {}, sounds), folds)
+    said = leaks(Extraction(corpus, {}, {}, sounds), folds)
 
     assert said == ([f"{SAID}.wav; remove the copies: the test figures are too good"] if apart else [])
 

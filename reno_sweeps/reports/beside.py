@@ -17,6 +17,7 @@ from reno_sweeps.reports import (
     intervals,
     latex,
     pictures,
+    resampled,
     space_file,
     tables,
     wording,
@@ -140,6 +141,7 @@ def _answers(evidence: Evidence, classes: Sequence[str], caveat: str) -> Files:
     found = calibration.reliability(evidence.probabilities, evidence.labels)
     return {
         "calibration.csv": _csv(calibration.rows(found)),
+        "resampled.csv": _csv(resampled.rows(evidence, classes)),
         "hardest.csv": _csv(hard_clips.rows(evidence, classes, LISTED)),
         **canvas.files("calibration", pictures.reliability(found, caveat)),
     }

@@ -13,7 +13,18 @@ from typing import Any
 
 from reno_sweeps.files import write_bytes
 from reno_sweeps.records import Sweep, Trial
-from reno_sweeps.reports import beside, by_class, comparisons, drawing, hard_clips, space_file, story, tables, wording
+from reno_sweeps.reports import (
+    beside,
+    by_class,
+    comparisons,
+    drawing,
+    hard_clips,
+    resampled,
+    space_file,
+    story,
+    tables,
+    wording,
+)
 from reno_sweeps.reports.embedding_map import Map
 from reno_sweeps.reports.evidence import Evidence
 from reno_sweeps.reports.summary import finite
@@ -45,6 +56,7 @@ def build(
     drawn = drawing.figures_of(sweep, trials, summary, classes, evidence, maps, importances)
     script, plotly = _asset("page.js"), _plotly()
     rows = tables.trial_rows(tables.ranked(trials, sweep), sweep)
+    others = resampled.rows(evidence, classes) if evidence else []
     rendered: str = _template().render(
         name=summary["sweep"],
         subtitle=wording.cells(sweep),
@@ -62,6 +74,8 @@ def build(
         many_classes=len(classes) > SIDE_BY_SIDE,
         maps=[[drawing.map_name(place, by) for by in found.by] for place, found in enumerate(maps)],
         hardest=_view(hard_clips.shown(hard_clips.rows(evidence, classes)) if evidence else []),
+        resampled=_view(resampled.shown(others)),
+        resampled_mean=resampled.remarks(others),
         comparisons=_view(comparisons.shown(comparisons.of_sweep(summary))),
         comparisons_mean=comparisons.MEANING,
         cells=_view(tables.cell_rows(summary)),

@@ -73,7 +73,8 @@ def _runs(summary: Mapping[str, Any]) -> list[str]:
     meant = {"winner": "its folds side by side", "refit": "trained once more on all but the test folds"}
     meant |= {"nested": "a search inside each outer fold", "baselines": "on the same folds"}
     place = f"#/experiments/{summary['experiment_id']}/runs"
-    lines = [f"- [{key}]({place}/{run}): {meant.get(key, 'the best')}" for key, run in runs.items()]
+    training = "?workflowType=machine_learning"  # else the UI shows them as evaluations of agents
+    lines = [f"- [{key}]({place}/{run}{training}): {meant.get(key, 'the best')}" for key, run in runs.items()]
     return ["## Runs", "", *lines, ""]
 
 

@@ -67,7 +67,7 @@ def test_mlflow_tells_seeds_apart_and_the_note_links_to_the_runs(seeded: tuple[A
     assert {f"seed_{seed}/fold_{fold}/test_macro_f1" for seed in range(2) for fold in range(3)} <= named
     place = f"#/experiments/{found['experiment_id']}/runs"
     for run in (found["best"]["run_id"], *found["runs"].values()):
-        assert f"({place}/{run})" in note
+        assert f"({place}/{run}?workflowType=machine_learning)" in note
     assert set(found["runs"]) == {"winner", "refit", "baselines"}
 
 

@@ -27,8 +27,6 @@ def importances(sweep: Sweep, trials: Sequence[Trial]) -> dict[str, float]:
     search = search_of(sweep, sweep.cells[chosen[0].cell])
     study = optuna.create_study(direction=optuna.study.StudyDirection[sweep.objective.direction.upper()])
     for trial in chosen:
-        told = frozen("complete", trial.proposal, search)
-        told.value = trial.objective
-        study.add_trial(told)
+        study.add_trial(frozen("complete", trial.proposal, search, trial.objective))
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
     return optuna.importance.get_param_importances(study, evaluator=evaluator)

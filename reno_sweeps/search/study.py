@@ -256,6 +256,10 @@ class Racer:
         return self._ids[index]
 
 
-def frozen(state: str, proposal: Mapping[str, Value], search: Mapping[str, Distribution]) -> FrozenTrial:
-    """A trial as Optuna's storages take it."""
-    return optuna.trial.create_trial(state=STATES[state], params=dict(proposal), distributions=chosen(search, proposal))
+def frozen(
+    state: str, proposal: Mapping[str, Value], search: Mapping[str, Distribution], value: float | None = None
+) -> FrozenTrial:
+    """A trial as Optuna's storages take it; a complete one has a value."""
+    return optuna.trial.create_trial(
+        state=STATES[state], value=value, params=dict(proposal), distributions=chosen(search, proposal)
+    )

@@ -58,7 +58,7 @@ def keep_maps(found: Stored, vectors: Mapping[str, Any]) -> None:
     for encoder in vectors:
         for key, method in _methods(found, encoder):
             known[key] = before.get(key) or _map(
-                found, wording.encoders([encoder]), vectors[encoder], range(len(found.clips)), method
+                found, (wording.encoders([encoder]), ""), vectors[encoder], range(len(found.clips)), method
             )
     best = best_of(found.trials, found.sweep)
     if best is not None:
@@ -79,14 +79,15 @@ def _methods(found: Stored, what: str) -> list[tuple[str, str]]:
     return [(what, TSNE), *([(f"{what} {UMAP}", UMAP)] if found.settings.umap else [])]
 
 
-def _map(found: Stored, title: str, vectors: Any, rows: Sequence[int], method: str) -> dict[str, Any]:
-    """The map of vectors [rows, dim] as plain JSON."""
+def _map(found: Stored, titles: tuple[str, str], vectors: Any, rows: Sequence[int], method: str) -> dict[str, Any]:
+    """The map of vectors [rows, dim] as plain JSON; `titles` are its title, and a sentence about it."""
     from reno_sweeps.reports.embedding_map import mapped
 
-    made = mapped(title, vectors, [found.clips[row] for row in rows], method=method)
+    made = mapped(titles[0], vectors, [found.clips[row] for row in rows], method=method)
     places = {clip.path: row for row, clip in enumerate(found.clips)}
     return {
         "title": made.title,
+        "about": titles[1],
         "method": made.method,
         "points": made.points.round(3).tolist(),
         "rows": [places[clip.path] for clip in made.clips],
@@ -96,8 +97,8 @@ def _map(found: Stored, title: str, vectors: Any, rows: Sequence[int], method: s
     }
 
 
-def _features(found: Stored, best: Trial, vectors: Mapping[str, Any]) -> tuple[str, Any, list[int]] | None:
-    """What the best trial's first fold makes of its own test clips: title, features [clips, dim], rows of the clips.
+def _features(found: Stored, best: Trial, vectors: Mapping[str, Any]) -> tuple[tuple[str, str], Any, list[int]] | None:
+    """What the best trial's first fold makes of its own test clips: (title, about), features [clips, dim], rows.
 
     Every fold has a model, and so a space, of its own; the clips are those that this model never trained on.
     None: its head has no features, or its weights are gone.
@@ -121,8 +122,8 @@ def _features(found: Stored, best: Trial, vectors: Mapping[str, Any]) -> tuple[s
     )
     features = model.features({encoder: vectors[encoder][rows] for encoder in cell.encoders})
     kind = "fused features" if len(cell.encoders) > 1 else "features"
-    title = f"{kind} of {cell.head}, trial {best.number}, test clips of fold {score.fold}"
-    return None if features is None else (title, features, rows)
+    about = f"Trial {best.number} on the test clips of fold {score.fold}, which that model never saw."
+    return None if features is None else ((f"{kind} of {cell.head}", about), features, rows)
 
 
 def maps_of(found: Stored) -> list[Map]:
@@ -135,6 +136,7 @@ def maps_of(found: Stored) -> list[Map]:
     return [
         Map(
             title=one["title"],
+            about=one["about"],
             method=one["method"],
             points=np.asarray(one["points"], np.float64),
             clips=tuple(clips[row] for row in one["rows"]),

@@ -36,6 +36,7 @@ class Map:
     seed: int
     alike: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # by → its `neighbours`
     method: str = TSNE
+    about: str = ""  # a sentence on what was mapped, where the title does not say all
 
     @property
     def by(self) -> tuple[str, ...]:
@@ -197,6 +198,7 @@ def said(found: Map, by: str) -> str:
         f"{len(found.clips)} of {found.of} clips, drawn by lot" if found.of > len(found.clips) else f"{found.of} clips"
     )
     warning = f"{found.method} of {drawn}, seed {found.seed}: near is alike, distances between clusters mean nothing."
+    warning = f"{found.about} {warning}".lstrip()
     if by not in found.alike:
         return warning
     share, chance = (f"{100 * part:.0f} %" for part in found.alike[by])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,13 @@ def test_umap_is_a_map_too_named_as_such_and_the_same_each_time() -> None:
     assert np.isfinite(found.points).all()
     assert "UMAP of 30 clips" in said(found, "emotion")
     assert map_figure(found, "emotion")["layout"]["title"]["text"] == "x (UMAP), by emotion"
+
+
+def test_what_a_title_leaves_out_is_said_below() -> None:
+    vectors, clips = clouds(10)
+    found = replace(mapped("fused features", vectors, clips), about="Trial 3 on fold 0.")
+
+    assert "Trial 3 on fold 0. t-SNE of 30 clips" in said(found, "emotion")
 
 
 def test_without_speakers_there_is_one_colouring() -> None:

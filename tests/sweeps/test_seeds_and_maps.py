@@ -77,6 +77,7 @@ def test_the_encoders_and_the_fused_features_are_mapped(seeded: tuple[Any, dict[
     maps = json.loads((folder / "maps.json").read_text())
 
     assert list(maps) == ["mfcc", "log-mel", "features of trial 0"]
-    assert maps["features of trial 0"]["title"] == "fused features of concat, trial 0, test clips of fold 0"
+    assert maps["features of trial 0"]["title"] == "fused features of concat"
+    assert "Trial 0 on the test clips of fold 0" in maps["features of trial 0"]["about"]
     assert len(maps["features of trial 0"]["points"]) == 80
     assert "fused features of concat" in (folder / "report" / "report.html").read_text()

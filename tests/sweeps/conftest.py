@@ -101,6 +101,12 @@ def cli(tmp_path: Path, cache: Path) -> Cli:
 
 
 @pytest.fixture(scope="session")
+def in_home(cache: Path) -> Callable[[Path], Cli]:
+    """Makes the command for a home that several tests share."""
+    return lambda home: Cli(home, cache)
+
+
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, cache: Path, space: Path) -> tuple[Cli, dict[str, Any]]:
     """A home with one finished sweep, and what `run --json` said."""
     cli = Cli(tmp_path_factory.mktemp("home"), cache)

@@ -13,10 +13,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def nested(tmp_path_factory: pytest.TempPathFactory, cache: Path, space: Path) -> tuple[Any, dict[str, Any]]:
-    from conftest import Cli
-
-    cli = Cli(tmp_path_factory.mktemp("home"), cache)
+def nested(tmp_path_factory: pytest.TempPathFactory, in_home: Any, space: Path) -> tuple[Any, dict[str, Any]]:
+    cli = in_home(tmp_path_factory.mktemp("home"))
     options = ["--selection", "nested", "--folds", "3", "--trials", "2", "--quiet"]
     return cli, cli.json("run", "--space", str(space), *options)
 

@@ -7,7 +7,6 @@ import io
 import json
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,12 +24,10 @@ protocol: {n_folds: 3, seeds: 2}
 
 
 @pytest.fixture(scope="module")
-def seeded(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[Any, dict[str, Any]]:
-    from conftest import Cli
-
+def seeded(tmp_path_factory: pytest.TempPathFactory, in_home: Any) -> tuple[Any, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("seeded")
     (folder / "seeded.yaml").write_text(SPACE)
-    cli = Cli(folder / "home", cache)
+    cli = in_home(folder / "home")
     return cli, cli.json("run", "--space", str(folder / "seeded.yaml"), "--controls", "--quiet")
 
 

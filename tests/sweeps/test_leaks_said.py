@@ -90,12 +90,12 @@ def test_a_feature_that_holds_the_label_is_said_before_anything_trains_and_where
 
     assert process.returncode == 0, err
     result = json.loads(out)
-    said = "feature 3 of leaking alone tells 'joy' from all other classes (area under the ROC curve 1.000)"
+    said = "feature 3 of file:leaking.npz alone tells 'joy' from all other classes (area under the ROC curve 1.000)"
     assert f"caution: {said}" in err
     assert any(sentence.startswith(said) for sentence in result["cautions"])
     assert said in reader.artifact(result["tracking_uri"], result["parent_run_id"], "note.md")
     page = reader.artifact(result["tracking_uri"], result["parent_run_id"], "report.html")
-    assert "feature 3 of leaking alone tells" in page
+    assert "feature 3 of file:leaking.npz alone tells" in page
 
 
 def write_and_embed(folder: Path) -> Path:

@@ -66,7 +66,7 @@ def test_its_models_have_logits_of_their_own_and_gradients_at_every_weight(gated
 
 
 def test_its_parameter_is_searched_by_the_documents_own_lines(gated: ModuleType, tmp_path: Path) -> None:
-    (tmp_path / "space.yaml").write_text(block("yaml"), encoding="utf-8")
+    (tmp_path / "space.yaml").write_text(block("yml"), encoding="utf-8")
     sweep = load(str(tmp_path / "space.yaml"))
 
     assert sweep.cells[0].head == "gated"

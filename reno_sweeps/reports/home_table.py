@@ -81,7 +81,7 @@ def shown(found: Sequence[dict[str, Value]]) -> list[dict[str, str]]:
         made.append(
             {
                 "corpus": str(row["corpus"]),
-                "encoders": str(row["encoders"]).replace("+", " + "),
+                "encoders": wording.encoders(str(row["encoders"]).split("+")),
                 "head": str(row["head"]),
                 "protocol": str(row["selection"]),
                 "trials": str(row["trials"]),

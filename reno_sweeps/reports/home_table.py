@@ -86,7 +86,7 @@ def shown(found: Sequence[dict[str, Value]]) -> list[dict[str, str]]:
                 "protocol": str(row["selection"]),
                 "trials": str(row["trials"]),
                 f"{wording.METRICS[str(row['metric'])]} %": over,
-                "95 %": "–".join(f"{100 * value:.1f}" for value in bounds),
+                "95 %": intervals.in_percent(bounds),
                 "sweep": str(row["sweep"]),
             }
         )

@@ -103,6 +103,11 @@ def _spelled(column: str, value: float | Span | None) -> Value:
     return "–".join(tables.cell(column, bound) for bound in _within(column, value))
 
 
+def in_percent(span: Sequence[float]) -> str:
+    """A share's interval for people: '52.1–60.3', at most from 0 to 100; nothing where there is none."""
+    return "–".join(f"{100 * min(max(bound, 0.0), 1.0):.1f}" for bound in span)
+
+
 def _within(metric: str, span: Span) -> Span:
     """A share's interval ends where shares do: few folds that disagree would promise more than 100 %."""
     return (max(0.0, span[0]), min(1.0, span[1])) if wording.is_share(metric) else span

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from reno_sweeps.reports import latex, paper_table, published, tables, wording
+from reno_sweeps.reports import intervals, latex, paper_table, published, tables, wording
 from reno_sweeps.reports.paper_table import VERDICTS, Entry
 
 NAMES = {"accuracy": "acc.", "macro_f1": "F1"}
@@ -36,7 +36,7 @@ def _row(entries: Sequence[Entry]) -> dict[str, str]:
         name = NAMES[entry.metric]
         row |= {
             f"{name} ours": _ours(entry),
-            f"{name} 95 %": "–".join(f"{100 * bound:.1f}" for bound in entry.interval or ()),
+            f"{name} 95 %": intervals.in_percent(entry.interval or ()),
             f"{name} paper": _number(entry.published, ".2f"),
             f"{name} diff.": _number(entry.difference, "+.1f").replace("-", "−"),
             f"{name} verdict": entry.verdict,

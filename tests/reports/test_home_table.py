@@ -51,6 +51,14 @@ def test_rows_are_sorted_by_what_was_asked_and_keep_every_digit() -> None:
     assert (rows[1]["trials"], rows[1]["folds"], rows[1]["sweep"]) == (64, 5, "s")
 
 
+def test_an_interval_of_shares_ends_where_shares_do() -> None:
+    (row,) = home_table.rows([measured(0.02, 0.4, 0.1, 0.03, 0.02)])
+    (shown,) = home_table.shown([row])
+
+    assert row["low"] < 0  # type: ignore[operator]
+    assert shown["95 %"].startswith("0.0–")
+
+
 def test_the_optimistic_protocol_is_marked() -> None:
     shown = home_table.shown(home_table.rows([measured(*HONEST), measured(*HONEST, selection="paper")]))
 

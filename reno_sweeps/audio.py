@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the corpora list their files with SUFFIXES before anything 
 RATE = 16_000  # samples a second: what every encoder of the house hears (method.md, section 1)
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 LONGEST = 600  # seconds of one recording: what decoding may take of memory has a bound, whatever a header promises
+MOST = LONGEST * 48_000  # samples of one recording, its channels mixed: at higher rates it may last less
 RATES = (1_000, 384_000)  # samples a second that a recording may have
 LOUDEST = 2.0**32  # times full scale: floats that hold 32-bit integers stay below; beyond, sums and squares overflow
 BLOCK = 1 << 20  # samples, of all channels together, that are read at once
@@ -45,7 +46,7 @@ def info(file: Path) -> Header:
         header = soundfile.info(str(file))
     except (soundfile.SoundFileError, OSError) as fault:
         raise AudioError(f"{file}: not readable as audio ({_reason(fault)})") from fault
-    return Header(header.samplerate, header.channels, header.frames / header.samplerate)
+    return Header(header.samplerate, header.channels, header.frames / max(header.samplerate, 1))
 
 
 def decode(file: Path) -> NDArray[np.float32]:
@@ -109,12 +110,14 @@ def _mixed(file: Path, source: Any) -> NDArray[np.float32]:
     """
     import numpy as np
 
-    blocks, left = [np.zeros(0, np.float32)], LONGEST * source.samplerate
+    seconds = min(LONGEST, MOST / source.samplerate)
+    blocks, left = [np.zeros(0, np.float32)], int(seconds * source.samplerate)
     while left >= 0 and len(frames := _block(file, source)):
         blocks.append(frames.mean(axis=1, dtype=np.float64).astype(np.float32) if source.channels > 1 else frames[:, 0])
         left -= len(frames)
     if left < 0:
-        raise AudioError(f"{file}: longer than {LONGEST} s, the most that one clip may last; cut it into clips")
+        rate = "" if seconds == LONGEST else f" at {source.samplerate} samples a second"
+        raise AudioError(f"{file}: longer than {seconds:g} s, the most that one clip may last{rate}; cut it into clips")
     return np.concatenate(blocks)
 
 

@@ -14,7 +14,24 @@ from reno_sweeps.space import Distribution, Value, distribution_from_dict, distr
 
 
 class UserError(Exception):
-    """Bad input. At most three lines: what was asked, what is on offer, what to do. Exit code 2, no traceback."""
+    """Bad input. At most three lines: what was asked, what is on offer, what to do. Exit code 2, no traceback.
+
+    Names from files stand in it: its text spells out what a terminal would obey, and no line of it is without end.
+    """
+
+    LONGEST = 1_500  # letters of a line
+
+    def __str__(self) -> str:
+        return "\n".join(_harmless(line[: self.LONGEST + 1], self.LONGEST) for line in super().__str__().split("\n"))
+
+
+def _harmless(line: str, most: int) -> str:
+    plain = line if line.isprintable() else "".join(map(_spelled, line))
+    return plain if len(plain) <= most else f"{plain[:most]}…"
+
+
+def _spelled(letter: str) -> str:
+    return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
 
 
 # --- data -------------------------------------------------------------------------------------------------

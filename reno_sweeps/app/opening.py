@@ -179,9 +179,8 @@ def settings_at(plain: Mapping[str, Any], home: Path) -> Settings:
 def write_state(opened: Opened) -> None:
     """Everything that `resume` needs, whole or not at all."""
     file = opened.folder / STATE
-    write_bytes(file, json.dumps(state_of(opened), indent=1, ensure_ascii=False).encode())
-    if any(masked(uri) != uri for uri in (opened.settings.tracking_uri, opened.settings.storage)):
-        file.chmod(0o600)  # it holds a password
+    secret = any(masked(uri) != uri for uri in (opened.settings.tracking_uri, opened.settings.storage))
+    write_bytes(file, json.dumps(state_of(opened), indent=1, ensure_ascii=False).encode(), private=secret)
 
 
 def state_of(opened: Opened) -> dict[str, Any]:

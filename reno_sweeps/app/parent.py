@@ -16,6 +16,7 @@ from typing import Any
 from reno_sweeps.app.commit import commit
 from reno_sweeps.app.mirror import ended_ms, mean_points, milliseconds, pair, selection_tags
 from reno_sweeps.app.stored import Stored
+from reno_sweeps.config.settings import masked
 from reno_sweeps.records import best_of
 from reno_sweeps.reports import space_file
 from reno_sweeps.reports.summary import TEST, extras, metric_over_folds, outer_rows, spread
@@ -53,7 +54,7 @@ def sweep_row(found: Stored, status: str | None = None) -> SweepRow:
         note=found.note(),
         texts={
             names.SPACE_FILE: space_file.resolved(found.sweep),
-            names.SPACE_AS_GIVEN: found.state["space"],
+            names.SPACE_AS_GIVEN: masked(found.state["space"]),  # its `run:` may name a storage with its password
             names.SPACE_JSON: json.dumps(found.state["sweep"], indent=1, ensure_ascii=False),
             names.VERSIONS_FILE: json.dumps(versions(), indent=1),
             names.CLIPS: clips_table(found),

@@ -9,7 +9,7 @@ import reno_sweeps
 from reno_sweeps import catalogue
 from reno_sweeps.records import UserError
 
-_OPTIONS = re.compile(r"(?:@[a-z_]+=[^@/]*)*$")  # hf:folder@layer=9@normalize=yes
+_OPTION = re.compile(r"[a-z_]+=[^/]*")  # hf:folder@layer=9@normalize=yes
 _LARGEST = 1_000_000  # bytes of a space file; the paper's tables have 4,000
 
 
@@ -73,9 +73,11 @@ def encoder_place(encoder: str, bases: tuple[Path, ...]) -> str:
     family, colon, rest = encoder.partition(":")
     if not colon or family not in {"file", "hf"}:
         return encoder
-    options = _OPTIONS.search(rest)
-    end = options.start() if options and options.group() else len(rest)
-    return f"{family}:{absolute(rest[:end], bases)}{rest[end:]}"
+    parts = rest.split("@")
+    end = len(parts)
+    while end > 1 and _OPTION.fullmatch(parts[end - 1]):
+        end -= 1
+    return "@".join([f"{family}:{absolute('@'.join(parts[:end]), bases)}", *parts[end:]])
 
 
 def absolute(text: str, bases: tuple[Path, ...]) -> str:

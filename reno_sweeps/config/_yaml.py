@@ -35,6 +35,20 @@ class _CoreLoader(yaml.SafeLoader):
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  # PyYAML's own way
 
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._nodes = 0
+
+    def compose_node(self, parent: Node | None, index: Any) -> Node | None:
+        """One more node: they are counted while they come, since PyYAML takes half a minute for a megabyte of them."""
+        self._nodes += 1
+        if self._nodes > _MOST_NODES:
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(
+                problem=f"more than {_MOST_NODES} values: this is no space file", problem_mark=mark
+            )
+        return super().compose_node(parent, index)
+
 
 for _kind, (_pattern, _first) in _CORE.items():
     _starts = ["", *_first] if _kind == "null" else list(_first)

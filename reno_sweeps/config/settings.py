@@ -22,6 +22,7 @@ _ENVIRONMENT = {
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql", "oracle")
 _SERVERS = ("http", "https", "databricks")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_SECRET = re.compile(r"([?&][a-z_-]*(?:password|passwd|pwd|token|secret|key)=)[^&#\s'\"]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,9 @@ def _there(wanted: bool) -> bool:
 
 
 def masked(uri: str) -> str:
-    """A URI as it may be shown: its password as three stars."""
-    return re.sub(r"(?<=://)([^:/@]*):[^@]*@", r"\1:***@", uri)
+    """A URI as it may be shown, or a text with URIs in it: passwords and tokens as three stars."""
+    plain = re.sub(r"(?<=://)([^:/@\s]*):[^@\s]*@", r"\1:***@", uri)
+    return _SECRET.sub(r"\1***", plain)
 
 
 class _Said:

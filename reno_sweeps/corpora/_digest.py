@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from pathlib import Path
 
@@ -21,7 +22,10 @@ def content_digest(corpus: Corpus, with_audio: bool, skip_broken: bool = False) 
 
 
 def file_digest(file: Path) -> str:
-    """SHA-256 (64 hex digits) of a file's bytes."""
+    """SHA-256 (64 hex digits) of a file's bytes; an OSError for a pipe or a device, which may never end."""
+    if not file.is_file():
+        file.stat()  # what is not there says so itself
+        raise OSError(errno.EINVAL, "no regular file", str(file))
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

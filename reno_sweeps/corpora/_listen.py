@@ -69,7 +69,7 @@ def _hear(root: Path, clip: Clip) -> Sound | str:
     try:
         samples, header = audio.hear(file)
     except audio.AudioError as fault:
-        return str(fault).removeprefix(f"{file}: ")
+        return str(fault.args[0]).removeprefix(f"{file}: ")
     peak = float(np.abs(samples).max())
     sound = audio.samples_digest(samples)
     return Sound(header.seconds, header.rate, header.channels, peak, _is_clipped(samples), sound, sketch(samples))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-import lzma
 import re
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator
@@ -18,6 +18,7 @@ from reno_sweeps.records import UserError
 
 CHUNK = 1 << 20  # bytes
 MARGIN = 64 << 20  # bytes that stay free on the disk
+PACKINGS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}  # LZMA's tables may take 4 GB
 SHOWN = 100  # letters of a name in a message
 
 
@@ -38,12 +39,13 @@ class Limits:
 _Member = tuple[zipfile.ZipInfo, tuple[str, ...]]  # with the folders and the name to unpack to
 _DAMAGE = (  # all that reading a damaged archive ends with
     zipfile.BadZipFile,
-    UnicodeDecodeError,
     EOFError,
     OSError,
     NotImplementedError,
     zlib.error,
-    lzma.LZMAError,
+    struct.error,
+    ValueError,
+    LookupError,
 )
 
 
@@ -132,6 +134,8 @@ def _target(archive: Path, info: zipfile.ZipInfo, limits: Limits) -> tuple[str, 
         why = "is a link or a device, not a file"
     elif info.flag_bits & 0x1:
         why = "is encrypted"
+    elif info.compress_type not in PACKINGS:
+        why = "is packed in a way that corpora do not use"
     elif _is_long(parts, limits):
         why = "has too long a name"
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import posixpath
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ FACTS = CorpusFacts(
     synthetic=False,
     how="--corpus FILE.csv or FILE.parquet",
 )
+LONGEST = 4_096  # bytes of a cell: the longest path of any file system
+LARGEST = 1_000_000  # number of a fold
+BATCH = 1_000  # rows of a Parquet table in memory at once
 NEEDED, KNOWN = ("path", "label"), ("path", "label", "speaker", "fold")
 Row = tuple[str, Mapping[str, Any]]  # where it stands ('clips.csv, line 7') and its cells by column
 
@@ -68,23 +72,53 @@ def _csv_rows(file: Path) -> Iterator[Row]:
 
 
 def _parquet_rows(file: Path) -> Iterator[Row]:
+    """The rows, a few at a time: a kilobyte of Parquet may stand for millions of long cells."""
     import pyarrow as pa
     from pyarrow import parquet
 
+    number = 0
     try:
-        columns = parquet.read_schema(file).names
-        _check_columns(file, columns)
-        rows = parquet.read_table(file, columns=[c for c in KNOWN if c in columns]).to_pylist()
-    except (pa.ArrowException, OSError) as fault:
+        with parquet.ParquetFile(file, read_dictionary=list(KNOWN), memory_map=False) as table:
+            schema = table.schema_arrow
+            _check_columns(file, schema.names)
+            wanted = [name for name in KNOWN if name in schema.names]
+            _check_kinds(file, {name: schema.field(name).type for name in wanted})
+            for batch in table.iter_batches(BATCH, columns=wanted, use_threads=False):
+                _check_lengths(file, batch)
+                for cells in batch.to_pylist():
+                    number += 1
+                    yield f"{file.name}, row {number}", cells
+    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError, NotImplementedError) as fault:
         raise UserError(f"{file.name}: not a Parquet table ({fault})") from fault
-    for number, cells in enumerate(rows, start=1):
-        yield f"{file.name}, row {number}", cells
+
+
+def _check_kinds(file: Path, kinds: Mapping[str, Any]) -> None:
+    """Refuse columns that are neither text nor numbers: dates, lists, bytes."""
+    from pyarrow import types
+
+    for name, kind in kinds.items():
+        plain = kind.value_type if types.is_dictionary(kind) else kind
+        tests = (types.is_string, types.is_large_string, types.is_integer, types.is_floating, types.is_boolean)
+        if not any(holds(plain) for holds in (*tests, types.is_null)):
+            raise UserError(f"{file.name}: the column {name} is {plain}; it is text or numbers")
+
+
+def _check_lengths(file: Path, batch: Any) -> None:
+    """Refuse cells that are longer than any path before they become text of Python's."""
+    from pyarrow import compute, types
+
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        words = column.dictionary if types.is_dictionary(column.type) else column
+        if types.is_string(words.type) or types.is_large_string(words.type):
+            longest = compute.max(compute.binary_length(words)).as_py() or 0
+            if longest > LONGEST:
+                raise UserError(f"{file.name}: a {name} of {longest} bytes; at most {LONGEST} belong there")
 
 
 def _check_columns(file: Path, columns: Any) -> None:
     missing = [name for name in NEEDED if name not in columns]
     twice = [name for name in KNOWN if list(columns).count(name) > 1]
-    found = ", ".join(map(str, columns)) or "nothing"
+    found = ", ".join(str(column)[:100] for column in columns) or "nothing"
     if missing:
         raise UserError(
             f"{file.name}, line 1: no column {' and no column '.join(missing)}; found {found}\n"
@@ -102,7 +136,14 @@ def _clip(where: str, cells: Mapping[str, Any], folder: Path) -> Clip:
         raise UserError(f"{where}: the label of {path} is empty")
     if any(letter < " " for letter in path + label):
         raise UserError(f"{where}: {path!r}, {label!r}: path and label hold no control characters")
-    return Clip(_inside(where, path, folder), label, speaker or None, _fold(where, fold) if fold else None)
+    if max(map(len, (path, label, speaker))) > LONGEST:
+        raise UserError(f"{where}: a cell of more than {LONGEST} letters is no path, label or speaker")
+    return Clip(
+        _inside(where, path, folder),
+        sys.intern(label),  # a few words, a million times
+        sys.intern(speaker) if speaker else None,
+        _fold(where, fold) if fold else None,
+    )
 
 
 def _text(cell: Any) -> str:
@@ -124,7 +165,7 @@ def _inside(where: str, path: str, folder: Path) -> str:
 def _fold(where: str, text: str) -> int:
     try:
         fold = float(text)  # tables with gaps write 3 as 3.0
-        if fold == int(fold):
+        if fold == int(fold) and abs(fold) <= LARGEST:
             return int(fold)
     except (ValueError, OverflowError):
         pass

@@ -135,7 +135,7 @@ class Clips:
         try:
             samples = audio.decode(file)
         except audio.AudioError as fault:
-            return _Look(path, fault=str(fault).removeprefix(f"{file}: "))
+            return _Look(path, fault=str(fault.args[0]).removeprefix(f"{file}: "))
         return _Look(path, content, audio.samples_digest(samples), samples)
 
     def _missing(self, sound: str) -> list[str]:

@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 
 from reno_sweeps import audio
-from reno_sweeps.files import write_bytes
+from reno_sweeps.files import parsed, write_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +48,10 @@ class Heard:
 
 def _read(file: Path) -> dict[str, str]:
     try:
-        found = json.loads(file.read_bytes())
+        found = parsed(file.read_bytes())
     except ValueError:
         found = None
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or not all(isinstance(digest, str) for digest in found.values()):
         logger.warning("damaged index of recordings %s: they are decoded again", file)
         return {}
     return found

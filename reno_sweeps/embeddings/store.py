@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reno_sweeps.files import write_bytes
+from reno_sweeps.files import parsed, write_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,15 +69,17 @@ def _unpacked(content: bytes, address: str) -> NDArray[np.float32] | None:
     try:
         vector: NDArray[np.float32] = load(content)["embedding"]
         known = _metadata(content)
-    except (SafetensorError, KeyError, ValueError):
+    except (SafetensorError, LookupError, ValueError, TypeError, AttributeError):  # a kind of number that numpy lacks
+        return None
+    if vector.dtype != "float32" or vector.ndim != 1:  # the hash is that of the numbers, not of what they are called
         return None
     return vector if known.get("address") == address and known.get("sha256") == _hash(vector) else None
 
 
 def _metadata(content: bytes) -> dict[str, str]:
     """The header's metadata; the format begins with the header's length in eight bytes, little-endian."""
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    found: dict[str, str] = header.get("__metadata__", {})
+    header = parsed(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    found: dict[str, str] = header.get("__metadata__") or {}
     return found
 
 

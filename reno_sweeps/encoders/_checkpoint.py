@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from reno_sweeps.audio import RATE
 from reno_sweeps.encoders import _safetensors
 from reno_sweeps.encoders._options import Asked
 from reno_sweeps.encoders._options import parse as parse  # noqa: PLC0414  # serving reads ids with it
+from reno_sweeps.files import parsed
 from reno_sweeps.records import UserError, digest
 
 T = TypeVar("T")
@@ -160,7 +160,7 @@ def _shortest(config: Mapping[str, Any]) -> int:
 
 def _json(name: str, file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parsed(file.read_bytes())
     except ValueError as fault:
         raise UserError(f"encoder {name}: {file} is not JSON ({fault})") from fault
     if not isinstance(content, dict):

@@ -7,7 +7,6 @@ memory than its size's weights take.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import struct
 import zipfile
@@ -18,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from reno_sweeps.encoders._mamba_pickle import Placed, Refused, tables
+from reno_sweeps.encoders._mamba_pickle import AXES, LARGEST, Placed, Refused, tables
+from reno_sweeps.files import parsed
 
-LIST = 1 << 24  # bytes of a file's list of tensors; the largest official one has a fiftieth of it
+LIST = 1 << 22  # bytes of a file's list of tensors; the largest official one has a twelfth of it
 STORAGE = 1 << 29  # bytes of one tensor's storage; a whole base model has 277 MB
-DAMAGES = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError)
+DAMAGES = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError, LookupError)
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}  # of a number
 SAFE = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 DRIVE = "this is a web page saved in place of the file (Google Drive shows one before a large download)"
@@ -134,17 +134,17 @@ class _Safetensors(Source):
             raise Refused("its list of tensors is longer than the file: damaged, or cut short in downloading")
         self._start, self._room = 8 + length, size - 8 - length
         try:
-            listed = json.loads(stream.read(length))
+            listed = parsed(stream.read(length))
             listed.pop("__metadata__", None)
             self.entries = {_plain(key): self._entry(facts) for key, facts in listed.items()}
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as fault:
+        except (ValueError, TypeError, KeyError, AttributeError) as fault:
             raise Refused("its list of tensors is damaged") from fault
 
     def _entry(self, facts: dict[str, Any]) -> Entry:
         begin, end = facts["data_offsets"]
-        shape, dtype = tuple(facts["shape"]), SAFE.get(facts["dtype"], str(facts["dtype"]))
-        if not all(isinstance(n, int) and n >= 0 for n in (begin, end, *shape)):
-            raise ValueError
+        shape, dtype = tuple(facts["shape"]), SAFE.get(facts["dtype"], str(facts["dtype"])[:20])
+        if len(shape) > AXES or not all(isinstance(n, int) and 0 <= n < LARGEST for n in (begin, end, *shape)):
+            raise ValueError  # the product of many long numbers takes for ever
         if end > self._room:
             raise Refused("it was cut short in downloading: tensors lie beyond its end")
         if dtype in BYTES and end - begin != math.prod(shape) * BYTES[dtype]:

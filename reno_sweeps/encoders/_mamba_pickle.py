@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 MOST = 400_000  # opcodes; the largest official file, with its optimizer's settings, has some 30,000
+AXES = 8  # of a tensor
 LARGEST = 1 << 40  # no size, stride or offset comes near it
 STORAGES = {"FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16"}
 INERT: Final = object()  # whatever is neither plain data nor a tensor
@@ -184,7 +185,7 @@ def tables(content: bytes) -> Any:
             if number > MOST:
                 raise Refused(f"its list of tensors has more than {MOST} steps")
             machine.step(opcode.name, argument)
-    except (ValueError, TypeError, IndexError, KeyError, OverflowError) as fault:
+    except (ValueError, TypeError, LookupError, OverflowError, AttributeError) as fault:
         raise Refused(f"its list of tensors is damaged ({type(fault).__name__})") from fault
     return machine.result
 
@@ -209,8 +210,8 @@ def _storage(pid: Any) -> Storage:
 
 
 def _placed(storage: Any, offset: Any, shape: Any, strides: Any) -> Placed:
-    whole = all(map(_whole, (offset, *shape, *strides)))
-    if not isinstance(storage, Storage) or not whole or len(shape) != len(strides):
+    few = len(shape) == len(strides) <= AXES
+    if not isinstance(storage, Storage) or not few or not all(map(_whole, (offset, *shape, *strides))):
         raise Refused("its list of tensors names a tensor that is none of torch's")
     return Placed(storage, offset, tuple(shape), tuple(strides))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from reno_sweeps.files import parsed
+
 INDEX = "*.safetensors.index.json"  # of weights that are kept in several files
+LONGEST = 100_000_000  # bytes of a header: the format's own limit
 PREFIX = 8  # bytes: the header's length, little-endian
 
 
@@ -24,7 +26,7 @@ def fault(folder: Path) -> str | None:
 def _shards(index: Path) -> list[str]:
     """The files that an index names; none where it cannot be read (transformers then says so)."""
     try:
-        return [str(file) for file in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()]
+        return [str(file) for file in parsed(index.read_bytes())["weight_map"].values()]
     except (ValueError, LookupError, AttributeError, TypeError):
         return []
 
@@ -35,9 +37,11 @@ def _damage(file: Path) -> str | None:
         header = int.from_bytes(stream.read(PREFIX), "little")
         if size < PREFIX or header > size - PREFIX:
             return f"{file} is cut short: {size:,} bytes, its header alone is longer"
+        if header > LONGEST:
+            return f"{file} is no safetensors file: its header has {header:,} bytes, more than the format allows"
         text = stream.read(header)
     try:
-        ends = [entry["data_offsets"][1] for name, entry in json.loads(text).items() if name != "__metadata__"]
+        ends = [entry["data_offsets"][1] for name, entry in parsed(text).items() if name != "__metadata__"]
         whole = PREFIX + header + max(ends, default=0)
     except (ValueError, LookupError, AttributeError, TypeError):
         return f"{file} is no safetensors file: its header cannot be read"

@@ -20,6 +20,7 @@ PREFIX = "file:"
 ROWS: tuple[EncoderFacts, ...] = ()  # every id is a path of the user's
 PATTERN = EncoderFacts("file:<x.npz>", "file", "precomputed; keys ids and X", None, "yours")
 VERSION = "1"
+HARMLESS, RATIO = 64 << 20, 20  # bytes unpacked that are always taken; else at most so many times the packed ones
 
 
 def facts(name: str, weights: str | None = None, download: bool = False) -> dict[str, Any]:  # noqa: ARG001
@@ -69,6 +70,8 @@ def vectors(npz: Path, ids: Sequence[str]) -> NDArray[np.float32]:
 
 def _read(npz: Path) -> tuple[list[str], NDArray[np.float32]]:
     """Names and vectors [n, dim] as they stand in the file."""
+    import lzma
+    import struct
     import tokenize
     import zipfile
     import zlib
@@ -76,24 +79,34 @@ def _read(npz: Path) -> tuple[list[str], NDArray[np.float32]]:
     import numpy as np
 
     _refuse_missing(npz)
-    plain = (ValueError, OSError, EOFError, TypeError, AttributeError, RuntimeError, MemoryError)
-    packed = (zipfile.BadZipFile, zlib.error, tokenize.TokenError)  # what damaged archives and headers come to
+    plain = (ValueError, OSError, EOFError, TypeError, AttributeError, RuntimeError, MemoryError, ArithmeticError)
+    parsed = (SyntaxError, tokenize.TokenError, LookupError)  # what a damaged header comes to
+    packed = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error)  # and a damaged archive
     try:
         with np.load(npz, allow_pickle=False) as arrays:
+            _refuse_bomb(npz, arrays.zip.infolist())
             absent = [key for key in ("ids", "X") if key not in arrays]
             if absent:
                 raise UserError(f"{npz}: no key {' and no key '.join(absent)}; found {', '.join(arrays) or 'nothing'}")
             names, matrix = arrays["ids"], arrays["X"]
         if names.dtype.kind == "S":
             names = np.char.decode(names, "utf-8")
-    except (*plain, *packed) as fault:
+        texts = names.tolist() if names.dtype.kind == "U" else []  # a ValueError for what is no letter of Unicode
+    except (*plain, *parsed, *packed) as fault:
         raise UserError(
             f"{npz}: not an .npz file of plain arrays ({fault})\n"
             "write it with numpy.savez(file, ids=ids.astype(str), X=X.astype('float32'))"
         ) from fault
     _refuse_shapes(npz, names, matrix)
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as such
-        return [posixpath.normpath(str(name)) for name in names], matrix.astype(np.float32, copy=False)
+        return [posixpath.normpath(name) for name in texts], matrix.astype(np.float32, copy=False)
+
+
+def _refuse_bomb(npz: Path, members: Sequence[Any]) -> None:
+    """Refuse an archive that is far more than it seems; vectors of an encoder hardly shrink at all."""
+    total, packed = sum(member.file_size for member in members), npz.stat().st_size
+    if total > HARMLESS and total > RATIO * packed:
+        raise UserError(f"{npz}: {total} bytes in {packed} packed ones are no embeddings")
 
 
 def _refuse_shapes(npz: Path, names: NDArray[Any], matrix: NDArray[Any]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reno_sweeps.files import write_bytes
-from reno_sweeps.records import FoldResult, FoldScore, Key, Split
+from reno_sweeps.records import FoldResult, FoldScore, Key, Split, UserError
 
 WRITERS = 8  # threads that wait for the disk
 ARRAYS = {"validation_probabilities", "test_probabilities", "weights"}
@@ -55,23 +55,20 @@ class FoldFiles:
         )
 
     def intact(self, score: FoldScore) -> bool:
-        """Whether the file that the ledger names is there, unchanged."""
+        """Whether the file that the ledger names is there, below the sweep's folder, unchanged."""
         file = self._folder / score.file
+        if ".." in Path(score.file).parts or Path(score.file).is_absolute():
+            return False
         return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == score.sha256
 
     def read(self, score: FoldScore) -> Mapping[str, Any]:
         """The arrays of a fold: validation_rows, validation_probabilities, test_rows, test_probabilities."""
-        from safetensors.numpy import load_file
-
-        arrays: Mapping[str, Any] = load_file(self._folder / score.file)
-        return arrays
+        return _arrays(self._folder / score.file)
 
     def read_weights(self, owner: str, score: FoldScore) -> Mapping[str, Any] | None:
         """The weights of a fold, as its FoldResult had them; None: they are not kept."""
-        from safetensors.numpy import load_file
-
         file = self._folder / "weights" / _slug(owner) / Path(score.file).name
-        return load_file(file) if file.is_file() else None
+        return _arrays(file) if file.is_file() else None
 
     def drop_weights_of(self, owner: str) -> None:
         """Remove the weights of a trial that is not the best."""
@@ -83,6 +80,20 @@ class FoldFiles:
         for place in (self._folder / "weights").glob("*"):
             if place.name not in kept:
                 shutil.rmtree(place, ignore_errors=True)
+
+
+def _arrays(file: Path) -> Mapping[str, Any]:
+    """Every array of a file; a UserError where it is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        arrays: Mapping[str, Any] = load(file.read_bytes())
+    except (SafetensorError, LookupError, ValueError, TypeError, AttributeError) as fault:
+        raise UserError(
+            f"{file} is damaged ({fault})\nremove it and call reno-sweep resume: the fold is trained again"
+        ) from fault
+    return arrays
 
 
 def _slug(owner: str) -> str:

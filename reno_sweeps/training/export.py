@@ -21,12 +21,14 @@ from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
 from reno_sweeps import catalogue, space
+from reno_sweeps.files import parsed
 from reno_sweeps.records import UserError
 from reno_sweeps.space import Value
 from reno_sweeps.training import predict
 from reno_sweeps.training.data import Scale
 
 VERSION = 1  # of the folder's layout
+WIDEST = 1 << 24  # entries of an embedding; no encoder comes near it
 WEIGHTS, FACTS = "weights.safetensors", "model.json"
 
 
@@ -137,9 +139,30 @@ def load(folder: Path) -> ExportedModel:
     try:
         if hashlib.sha256(stored).hexdigest() != facts["sha256"][WEIGHTS]:
             raise _damaged(folder, f"{WEIGHTS} is not the file that {FACTS} describes")
+        _refuse_strange(facts)
         return _assembled(facts, read_tensors(stored))
-    except (LookupError, TypeError, ValueError, SafetensorError) as problem:
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, SafetensorError) as problem:
         raise _damaged(folder, f"{FACTS} describes no model ({type(problem).__name__}: {problem})") from problem
+
+
+def _refuse_strange(facts: Mapping[str, Any]) -> None:
+    """A ValueError for a description that `save` could not have written: what it says is used as it is."""
+    classes, dims, encoders, values = (facts[name] for name in ("classes", "dims", "encoders", "values"))
+    if not isinstance(classes, list) or not all(isinstance(label, str) for label in classes):
+        raise ValueError("classes are a list of names")
+    if len(set(classes)) != len(classes) or not classes:
+        raise ValueError("classes are names, each once")
+    if not isinstance(dims, list) or not all(type(dim) is int and 0 < dim < WIDEST for dim in dims):
+        raise ValueError("dims are whole numbers")
+    if not isinstance(encoders, list) or not all(isinstance(e, dict) and isinstance(e["id"], str) for e in encoders):
+        raise ValueError("encoders are a list of facts, each with its id")
+    if not isinstance(facts["extra"], dict) or not isinstance(values, dict):
+        raise ValueError("extra and values are made of keys and values")
+    head = catalogue.load("heads", facts["head"])
+    for name, parameter in space.parameters(head.Params).items():
+        if name in values and (why := parameter.refuse(values[name])):
+            raise ValueError(f"{name}: {why}")
+    head.check(space.build(head.Params, values))
 
 
 def of_fold(
@@ -171,7 +194,11 @@ def _assembled(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Expor
     layout = module.layout(space.build(module.Params, facts["values"]), dims, len(classes))
     if len(dims) != len(ids) or {n: e.shape for n, e in layout.items()} != {n: w.shape[1:] for n, w in weights.items()}:
         raise ValueError("the weights are not those of its head")
-    scales = tuple(_scale(tensors, position) for position in range(len(ids)))
+    if len({w.dtype for w in weights.values()}) != 1 or not all(w.is_floating_point() for w in tensors.values()):
+        raise ValueError("the weights are not real numbers of one kind")
+    if not all(bool(w.isfinite().all()) for w in tensors.values()):
+        raise ValueError("a weight is NaN or infinite")
+    scales = tuple(_scale(tensors, position, dim) for position, dim in enumerate(dims))
     return ExportedModel(
         facts["head"], facts["values"], tuple(facts["encoders"]), classes, dims, weights, scales, facts["extra"]
     )
@@ -179,7 +206,7 @@ def _assembled(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Expor
 
 def _facts(folder: Path) -> dict[str, Any]:
     try:
-        facts: Any = json.loads(_bytes(folder, FACTS))
+        facts: Any = parsed(_bytes(folder, FACTS))
     except ValueError as problem:
         raise _damaged(folder, f"{FACTS} is no JSON: {problem}") from problem
     version = facts.get("version") if isinstance(facts, dict) else None
@@ -208,6 +235,11 @@ def _damaged(folder: Path, why: str) -> UserError:
     return UserError(f"model folder {folder} is damaged: {why}\ncopy it again, or register the model again")
 
 
-def _scale(tensors: Mapping[str, Tensor], position: int) -> Scale | None:
+def _scale(tensors: Mapping[str, Tensor], position: int, dim: int) -> Scale | None:
     mean = tensors.get(f"standardize.{position}.mean")
-    return None if mean is None else Scale(mean, tensors[f"standardize.{position}.std"])
+    if mean is None:
+        return None
+    std = tensors[f"standardize.{position}.std"]
+    if mean.shape != (dim,) or std.shape != (dim,):
+        raise ValueError(f"the standardisation of encoder {position} is not {dim} wide")
+    return Scale(mean, std)

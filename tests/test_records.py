@@ -17,6 +17,7 @@ from reno_sweeps.records import (
     Protocol,
     Sweep,
     Trial,
+    UserError,
     digest,
     seed_from,
 )
@@ -95,3 +96,14 @@ def test_seeds_differ_by_every_fact_and_fit_63_bits() -> None:
 
     assert len(seeds) == 64
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_a_refusal_spells_out_what_a_terminal_would_obey_and_has_an_end() -> None:
+    name = "\x1b[2Ja\u202eb\r" + "x" * 5_000
+
+    told = str(UserError(f"{name}: no corpus\ngive another")).split("\n")
+
+    assert told[0].startswith("\\x1b[2Ja\\u202eb\\rxxx")
+    assert len(told[0]) < 1_600
+    assert told[1] == "give another"
+    assert str(UserError("clips of Müller: no 'ß' at 44.1 kHz – 3 × “a”")) == "clips of Müller: no 'ß' at 44.1 kHz – 3 × “a”"

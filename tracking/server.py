@@ -28,21 +28,25 @@ _STOP_WITHIN = 10  # seconds between the polite and the last signal
 _LOCAL = {"", "0.0.0.0", "::", "localhost"}  # noqa: S104 - compared with, not bound to
 
 
-def ui_command(store_uri: str, artifact_root: Path, host: str = "127.0.0.1", port: int = 5000) -> list[str]:
-    """The command line of a small server: one worker (MLflow's four take 2 GB), no requests on the console."""
+def ui_command(artifact_root: Path, host: str = "127.0.0.1", port: int = 5000) -> list[str]:
+    """The command line of a small server: one worker (MLflow's four take 2 GB), no requests on the console.
+
+    The store is told in the environment (`ui_environment`): command lines are read by all users of a machine, and a
+    store's address may hold a password.
+    """
     return [
         *(sys.executable, "-m", "mlflow", "server"),
-        *("--backend-store-uri", store_uri, "--registry-store-uri", store_uri),
         *("--artifacts-destination", str(artifact_root)),
         *("--host", host, "--port", str(port), "--workers", "1"),
         *("--uvicorn-opts", "--log-level warning --no-access-log"),
     ]
 
 
-def ui_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of the server: no job runners (ten processes that only GenAI features use), no telemetry."""
+def ui_environment(store_uri: str, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of the server: its store, no job runners (ten processes for GenAI features), no telemetry."""
     own = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    return {**own, **(os.environ if environment is None else environment)}
+    store = {"MLFLOW_BACKEND_STORE_URI": store_uri, "MLFLOW_REGISTRY_STORE_URI": store_uri}
+    return {**own, **(os.environ if environment is None else environment), **store}
 
 
 def ui_url(host: str, port: int, experiment_id: str | None = None, identity: str | None = None) -> str:
@@ -81,8 +85,8 @@ def serve(
 
         connect(store_uri, artifact_root)
     with tempfile.TemporaryFile("w+") as log:
-        command = ui_command(store_uri, artifact_root, host, port)
-        process = subprocess.Popen(command, env=ui_environment(), stdout=log, stderr=log)  # noqa: S603 - our own words
+        command, environment = ui_command(artifact_root, host, port), ui_environment(store_uri)
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)  # noqa: S603 - our own words
         with _ending(process) as stopped:
             if _answers(process, host, port):
                 ready(ui_url(host, port))

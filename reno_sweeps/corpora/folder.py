@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from reno_sweeps.audio import SUFFIXES
 from reno_sweeps.corpora._checks import checked
@@ -14,6 +18,7 @@ from reno_sweeps.corpora._tones import write_tones
 from reno_sweeps.records import Clip, Corpus, Skipped, UserError
 
 ID = "folder"
+PATIENCE = 5.0  # seconds of processor time for a speaker's regular expression; 200,000 paths take one
 FACTS = CorpusFacts(
     title="your own recordings, one folder an emotion",
     licence="yours",
@@ -31,14 +36,15 @@ def read(root: Path, speaker: str | None = None) -> Corpus:
     """
     if not root.is_dir():
         raise UserError(f"corpus folder {root}: there is no such folder")
-    pattern = _compiled(speaker)
     clips, skipped = [], []
-    for path in _files(root):
-        why = _refusal(path)
-        if why:
-            skipped.append(Skipped(path.encode("utf-8", "backslashreplace").decode(), why))
-        else:
-            clips.append(Clip(path, path.split("/", 1)[0], _speaker(pattern, path)))
+    with _patiently(speaker):
+        pattern = _compiled(speaker)
+        for path in _files(root):
+            why = _refusal(path)
+            if why:
+                skipped.append(Skipped(path.encode("utf-8", "backslashreplace").decode(), why))
+            else:
+                clips.append(Clip(path, path.split("/", 1)[0], _speaker(pattern, path)))
     if pattern:
         _refuse_unknown_speakers(clips, pattern)
     name = root.resolve().name or ID
@@ -75,8 +81,30 @@ def _refusal(path: str) -> str | None:
 def _compiled(speaker: str | None) -> re.Pattern[str] | None:
     try:
         return re.compile(speaker) if speaker else None
-    except re.error as fault:
+    except (re.error, OverflowError, RecursionError, MemoryError) as fault:
         raise UserError(f"speaker={speaker}: not a regular expression ({fault})") from fault
+
+
+@contextlib.contextmanager
+def _patiently(speaker: str | None) -> Iterator[None]:
+    """A UserError for a regular expression that takes for ever, as (a+)+$ does: some seconds of processor time are all.
+
+    Only the main thread can be told so; in another one it takes as long as it takes.
+    """
+    if not speaker or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> NoReturn:
+        raise UserError(f"speaker={speaker}: finds no end on these paths\nwrite one without a repeat in a repeat")
+
+    before = signal.signal(signal.SIGVTALRM, end)
+    signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def _speaker(pattern: re.Pattern[str] | None, path: str) -> str | None:

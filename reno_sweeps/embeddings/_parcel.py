@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import uuid
 from collections.abc import Callable, Mapping
@@ -105,8 +106,9 @@ def _entered(folder: Path) -> IO[str]:
 
     while True:
         folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.stat().st_uid != os.getuid():
-            raise PermissionError(13, "belongs to another user", str(folder))
+        found = folder.lstat()  # in a folder for all, somebody may have been there first
+        if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o022:
+            raise PermissionError(13, "is a link, another user's, or open to others", str(folder))
         try:
             lock = (folder / "lock").open("a")
         except FileNotFoundError:  # somebody swept it this moment

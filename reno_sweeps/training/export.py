@@ -148,16 +148,17 @@ def load(folder: Path) -> ExportedModel:
 def _refuse_strange(facts: Mapping[str, Any]) -> None:
     """A ValueError for a description that `save` could not have written: what it says is used as it is."""
     classes, dims, encoders, values = (facts[name] for name in ("classes", "dims", "encoders", "values"))
-    if not isinstance(classes, list) or not all(isinstance(label, str) for label in classes):
-        raise ValueError("classes are a list of names")
-    if len(set(classes)) != len(classes) or not classes:
-        raise ValueError("classes are names, each once")
-    if not isinstance(dims, list) or not all(type(dim) is int and 0 < dim < WIDEST for dim in dims):
-        raise ValueError("dims are whole numbers")
-    if not isinstance(encoders, list) or not all(isinstance(e, dict) and isinstance(e["id"], str) for e in encoders):
-        raise ValueError("encoders are a list of facts, each with its id")
-    if not isinstance(facts["extra"], dict) or not isinstance(values, dict):
-        raise ValueError("extra and values are made of keys and values")
+    named = isinstance(classes, list) and all(isinstance(label, str) for label in classes)
+    rules = {
+        "classes are names, each once": named and classes and len(set(classes)) == len(classes),
+        "dims are whole numbers": isinstance(dims, list) and all(type(dim) is int and 0 < dim < WIDEST for dim in dims),
+        "encoders are facts, each with its id": isinstance(encoders, list)
+        and all(isinstance(known, dict) and isinstance(known["id"], str) for known in encoders),
+        "values and extra are made of keys and values": isinstance(values, dict) and isinstance(facts["extra"], dict),
+    }
+    for rule, holds in rules.items():
+        if not holds:
+            raise ValueError(rule)
     head = catalogue.load("heads", facts["head"])
     for name, parameter in space.parameters(head.Params).items():
         if name in values and (why := parameter.refuse(values[name])):

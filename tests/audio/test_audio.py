@@ -221,6 +221,16 @@ def test_a_header_that_promises_hours_takes_no_memory_for_them(tmp_path):
     assert peak < 4 * 4 * audio.LONGEST * 8_000
 
 
+def test_at_a_high_rate_a_recording_may_last_less(tmp_path, monkeypatch):
+    """So that ten minutes of silence at 384 kHz, a small FLAC, are no bomb; here with a thousandth of the bound."""
+    monkeypatch.setattr(audio, "MOST", audio.MOST // 1_000)
+    samples = np.zeros(30_000, np.float32)
+
+    assert len(audio.decode(save(tmp_path / "short.wav", samples[:28_000], 96_000)))
+    with pytest.raises(audio.AudioError, match=r"longer than 0\.3 s, .* at 96000 samples a second; cut it"):
+        audio.decode(save(tmp_path / "long.wav", samples, 96_000))
+
+
 @pytest.mark.parametrize("channels", [2, 3, 5, 8])
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
 def test_equal_channels_sound_exactly_as_one(tmp_path, channels, suffix):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reno_sweeps.config import _yaml
+from reno_sweeps.config import _places, _yaml
 from reno_sweeps.config._shape import SpaceShape
 from reno_sweeps.config.sweep_file import load
 from reno_sweeps.records import Sweep, UserError
@@ -132,3 +133,28 @@ def test_anchors_that_multiply_are_refused() -> None:
 
     with pytest.raises(UserError, match="anchors"):
         _yaml.read("x.yaml", text)
+
+
+ENDLESS = {
+    "options": "encoders: ['hf:" + "@a=" * 300_000 + "A', mfcc]",
+    "values": "- a\n" * 200_000,
+    "keys": "".join(f"k{i}: a\n" for i in range(100_000)),
+    "a word": "corpus: " + "a/" * 300_000,
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_a_large_file_is_answered_in_seconds(kind: str, tmp_path: Path) -> None:
+    """Of processor time; a megabyte of values took PyYAML half a minute, one of options hours."""
+    before = time.process_time()
+
+    assert told(answer(ENDLESS[kind], tmp_path))
+    assert time.process_time() - before < 10
+
+
+def test_options_behind_a_folder_stay_where_they_are(tmp_path: Path) -> None:
+    (tmp_path / "m@x").mkdir()
+
+    for options in ("", "@layer=9", "@layer=9@normalize=yes", "@nothing"):
+        found = _places.encoder_place(f"hf:m@x{options}", (tmp_path,))
+        assert found == (f"hf:m@x{options}" if options == "@nothing" else f"hf:{tmp_path / 'm@x'}{options}")

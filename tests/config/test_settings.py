@@ -84,6 +84,16 @@ def test_a_home_folder_is_found_by_its_tilde() -> None:
 def test_passwords_are_not_shown() -> None:
     assert masked("postgresql+psycopg://me:s3cret@host/db") == "postgresql+psycopg://me:***@host/db"
     assert masked("sqlite:////a/b.db") == "sqlite:////a/b.db"
+    assert masked("https://host/db?sslPassword=s3cret&x=1&access_token=abc") == (
+        "https://host/db?sslPassword=***&x=1&access_token=***"
+    )
+
+
+def test_passwords_in_a_text_are_not_shown_and_the_rest_of_it_is() -> None:
+    text = "run:\n  storage: postgresql://me:s3cret@host/db  # mail@example.org\n  tracking_uri: http://host:5000\n"
+
+    assert masked(text) == text.replace("s3cret", "***")
+    assert masked("at http://host:5000 and\n by mail@example.org") == "at http://host:5000 and\n by mail@example.org"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,28 @@ def test_an_empty_folder_is_refused_with_what_was_left_out(tmp_path):
 def test_one_emotion_is_refused(tmp_path):
     with pytest.raises(UserError, match="all 2 clips are labelled 'joy'"):
         folder.read(layout(tmp_path, "joy/a.wav", "joy/b.wav"))
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(?:a|aa)+$", ".*.*.*.*.*.*.*.*="])
+def test_a_regular_expression_that_finds_no_end_is_refused(tmp_path, monkeypatch, pattern):
+    monkeypatch.setattr(folder, "PATIENCE", 0.5)
+    root = layout(tmp_path, f"joy/{'a' * 200}!.wav", "fear/a.wav")
+
+    with pytest.raises(UserError, match="finds no end on these paths"):
+        folder.read(root, pattern)
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
+
+
+@pytest.mark.parametrize("pattern", ["(" * 3_000 + ")" * 3_000, "a{99999999999}"])
+def test_a_regular_expression_that_is_too_large_is_refused(tmp_path, pattern):
+    with pytest.raises(UserError, match="not a regular expression"):
+        folder.read(layout(tmp_path, "joy/a.wav", "fear/b.wav"), pattern)
+
+
+def test_a_pipe_or_a_device_is_no_recording_and_is_not_waited_for(tmp_path):
+    root = layout(tmp_path, "joy/a.wav", "fear/b.wav")
+    os.mkfifo(root / "joy" / "pipe.wav")
+    (root / "joy" / "endless.wav").symlink_to("/dev/zero")
+
+    with pytest.raises(UserError, match=r"2 of 4 recordings in .* cannot be read: joy/endless\.wav \(no regular file\)"):
+        content_digest(folder.read(root), with_audio=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,64 @@ def test_the_real_table_has_five_speaker_independent_folds(shared_data):
     assert corpus.id == "emogator6"
     assert (len(corpus.clips), len(corpus.classes)) == (1_530, 6)
     assert {clip.fold for clip in corpus.clips} == {0, 1, 2, 3, 4}
+
+
+def parquet(folder, **columns):
+    import pyarrow as pa
+    from pyarrow import parquet as writer
+
+    writer.write_table(pa.table(columns), folder / "clips.parquet")
+    return folder / "clips.parquet"
+
+
+@pytest.mark.parametrize(
+    ("label", "fault"),
+    [
+        (lambda pa: pa.array([b"a", b"b"], pa.binary()), "the column label is binary; it is text or numbers"),
+        (lambda pa: pa.array([2**62, 0], pa.timestamp("s")), "the column label is timestamp"),
+        (lambda pa: pa.array([2**62, 0], pa.duration("s")), "the column label is duration"),
+        (lambda pa: pa.array([[1], [2]]), "the column label is list"),
+        (lambda pa: pa.array(["a", "x" * 1_000_000]), "a label of 1000000 bytes; at most 4096 belong there"),
+        (lambda pa: invalid(pa), "not a Parquet table|not UTF-8"),
+    ],
+)
+def test_parquet_cells_that_are_no_words_are_refused(tmp_path, label, fault):
+    import pyarrow as pa
+
+    with pytest.raises(UserError, match=fault):
+        manifest.read(parquet(tmp_path, path=pa.array(["a.wav", "b.wav"]), label=label(pa)))
+
+
+def invalid(pa):
+    """Text that is none: bytes that no letter has."""
+    words = pa.array([b"\xff\xfe", b"\xff"], pa.binary())
+    return pa.Array.from_buffers(pa.string(), 2, words.buffers())
+
+
+def test_a_kilobyte_of_parquet_that_stands_for_millions_of_cells_takes_no_memory_for_them(tmp_path):
+    import pyarrow as pa
+
+    many = pa.DictionaryArray.from_arrays(pa.array([0] * 3_000_000, pa.int8()), pa.array(["a" * 1_000]))
+    file = parquet(tmp_path, path=many, label=many)
+    del many
+
+    tracemalloc.start()
+    with pytest.raises(UserError, match="row 2: a+ is listed twice"):
+        manifest.read(file)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert file.stat().st_size < 100_000
+    assert peak < 50e6
+
+
+def test_numbers_are_labels_and_folds_in_parquet_too(tmp_path):
+    file = parquet(tmp_path, path=["a.wav", "b.wav"], label=[1, 2], speaker=["s", None], fold=[0.0, None])
+
+    assert manifest.read(file).clips == (Clip("a.wav", "1", "s", 0), Clip("b.wav", "2"))
+
+
+@pytest.mark.parametrize("fold", ["1e300", "9999999999", "-1e18"])
+def test_a_fold_beyond_all_counting_is_refused(tmp_path, fold):
+    with pytest.raises(UserError, match="line 2: fold is"):
+        manifest.read(table(tmp_path, f"path,label,fold\na.wav,joy,{fold}\nb.wav,fear,0\n"))

@@ -254,3 +254,9 @@ def test_a_disk_without_room_is_said_before_anything_is_written(tmp_path, monkey
 
     assert "0.00 GB free in" in refused(file, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_packing_whose_tables_alone_take_gigabytes_is_refused(tmp_path):
+    file = archive(tmp_path, zipped({"a.wav": b"x" * 100}, zipfile.ZIP_LZMA))
+
+    assert "packed in a way that corpora do not use" in refused(file, tmp_path / "out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -128,6 +129,25 @@ def test_what_cannot_be_written_leaves_nothing_and_says_why(weights, base):
         Unpacked(parcel, full, base)
     assert sweep(base) == []
     assert list(base.iterdir()) == []
+
+
+@pytest.mark.parametrize("trap", ["a link", "open to others"])
+def test_a_folder_that_somebody_laid_out_is_refused(weights, base, tmp_path, trap):
+    parcel = pack(weights, held)
+    place = base / f"{_parcel.TEMPORARY}{_parcel.os.getuid()}-{_parcel.digest(dict(parcel.hashes))[:32]}"
+    shutil.rmtree(weights)
+    (tmp_path / "mine").mkdir()
+    if trap == "a link":
+        place.symlink_to(tmp_path / "mine")
+    else:
+        place.mkdir()
+        place.chmod(0o777)
+    (place / "lock").touch()
+
+    with (place / "lock").open("a") as lock, pytest.raises(PermissionError, match="a link"):
+        fcntl.flock(lock, fcntl.LOCK_SH)  # somebody is in it, so it is not swept away
+        Unpacked(parcel, held, base)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] in (["lock"], [])
 
 
 def test_another_user_s_folder_is_refused(weights, base, monkeypatch):

@@ -122,3 +122,35 @@ def test_an_index_of_another_decoder_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr("reno_sweeps.audio.VERSION", "another")
 
     assert Heard(tmp_path).get("a") is None
+
+
+def test_a_vector_of_another_kind_counts_as_missing(tmp_path):
+    """Its hash is that of its bytes, which are the same."""
+    store = Store(tmp_path)
+    store.put(PLACE, VECTOR, {})
+    file = only_file(tmp_path)
+    whole = file.read_bytes()
+
+    for other in (b'"I32"', b'"U32"', b'"F99"'):
+        file.write_bytes(whole.replace(b'"F32"', other))
+        assert store.get(PLACE) is None
+
+
+@pytest.mark.parametrize("metadata", ["null", '{"sha256":"x"}'])
+def test_an_entry_that_does_not_explain_itself_counts_as_missing(tmp_path, metadata):
+    header = f'{{"__metadata__":{metadata},"embedding":{{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}}}'.encode()
+    (tmp_path / PLACE[:2]).mkdir()
+    file = tmp_path / PLACE[:2] / f"{PLACE}.safetensors"
+    file.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+
+    assert Store(tmp_path).get(PLACE) is None
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"a": 1}', '{"a": null}'])
+def test_an_index_of_something_else_is_passed_over(tmp_path, content):
+    index = Heard(tmp_path)
+    index.add("a", "1")
+    index.flush()
+    only_file(tmp_path).write_text(content)
+
+    assert Heard(tmp_path).get("a") is None

@@ -480,3 +480,23 @@ def test_a_conversion_that_fails_leaves_nothing(state, tmp_path, monkeypatch):
 def full_disk(file: Path, *_: object) -> None:
     file.write_bytes(b"half")
     raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    "shape", ["9" * 4_000 + (",9" * 9) + (f",{'9' * 4_000}" * 500), ",".join("1" * 9), str(1 << 41), "1.0", "true,-1"]
+)
+def test_a_shape_that_no_tensor_has_is_refused_at_once(tmp_path, shape):
+    """The product of many long numbers would take minutes."""
+    header = f'{{"cls_token":{{"dtype":"F32","shape":[{shape}],"data_offsets":[0,4]}}}}'.encode()
+    (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+
+    with pytest.raises(UserError, match="its list of tensors is damaged"):
+        weights.digest(TINY, tmp_path / "x.safetensors")
+
+
+def test_brackets_without_end_are_refused(tmp_path):
+    header = b'{"a":' + b"[" * 100_000
+    (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+
+    with pytest.raises(UserError, match="its list of tensors is damaged"):
+        weights.digest(TINY, tmp_path / "x.safetensors")

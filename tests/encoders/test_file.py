@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -137,3 +140,38 @@ def test_the_real_files_fit_the_real_table(shared_data):
     npz = shared_data / "emogator6" / "embeddings_gpvad_crnn.npz"
 
     assert file.vectors(npz, [clip.path for clip in corpus.clips]).shape == (1_530, 256)
+
+
+def test_letters_that_unicode_has_not_are_refused(tmp_path):
+    ids = np.frombuffer(b"\xff\xff\xff\x7f" * 3, "<U1")
+
+    with pytest.raises(UserError, match=r"not an \.npz file of plain arrays"):
+        file.vectors(save(tmp_path, ids=ids), IDS)
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_in_other_packings_is_refused(tmp_path, packing):
+    with zipfile.ZipFile(save(tmp_path)) as whole, zipfile.ZipFile(tmp_path / "y.npz", "w", packing) as other:
+        for name in whole.namelist():
+            other.writestr(name, whole.read(name))
+    content = bytearray((tmp_path / "y.npz").read_bytes())
+    content[60:70] = b"\xff" * 10
+    (tmp_path / "y.npz").write_bytes(content)
+
+    with pytest.raises(UserError, match=r"not an \.npz file"):
+        file.vectors(tmp_path / "y.npz", IDS)
+
+
+def test_a_bomb_is_not_unpacked(tmp_path):
+    """300 kB that are 300 MB."""
+    with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("X.npy", "w") as out:
+        for _ in range(300):
+            out.write(bytes(1_000_000))
+
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r"300000000 bytes in \d+ packed ones are no embeddings"):
+        file.vectors(tmp_path / "x.npz", IDS)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 20e6

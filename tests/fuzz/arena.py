@@ -18,6 +18,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 PATIENCE = 10.0  # seconds of processor time that one input may take
 WAITING = 60.0  # seconds by the clock: who waits for ever takes no processor time
+COMMAND = ["-m", "tests.fuzz.worker"]
 ENDS = ("accepted", "refused", "crash", "hang")
 
 
@@ -114,7 +115,7 @@ class Arena:
             own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", "PYTHONFAULTHANDLER": ""}
             self._lines = queue.Queue()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.fuzz.worker"],
+                [sys.executable, *COMMAND],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **own},
             )  # fmt: skip
             threading.Thread(target=_listen, args=(self._process, self._lines), daemon=True).start()

@@ -53,7 +53,10 @@ def _tried(kind: Any, seed: int, number: int) -> dict[str, Any]:
 
     folder = Path(tempfile.mkdtemp(prefix="reno-fuzz-"))
     try:
-        given = kind.make(dice_of(kind.name, seed, number), folder)
+        try:
+            given = kind.make(dice_of(kind.name, seed, number), folder)
+        except Exception:
+            return {"end": "crash", "why": f"not made: {traceback.format_exc(limit=-4)}", "seconds": 0.0, "bytes": 0}
         before, start = _bounded(), time.process_time()
         try:
             end, why = _read(kind, given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import resource
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reno_sweeps.records import FoldResult, Key, Split
+from reno_sweeps.records import FoldResult, Key, Split, UserError
 from reno_sweeps.search.fold_files import FoldFiles
 
 SPLIT = Split((0, 1, 2), (70000, 3), (5,))
@@ -135,3 +136,22 @@ def test_a_full_disk_leaves_nothing_half_written(files, tmp_path):
 
     assert files.intact(before)
     assert not any("0004" in name or "tmp" in name for name in names(tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"", b"no tensors", (9).to_bytes(8, "little") + b"{}"])
+def test_a_damaged_file_is_said_in_words(files, tmp_path, content):
+    score = files.write(Key("trial 3"), result(), SPLIT)
+    for place in (score.file, "weights/trial-0003/trial-0003-r0-f0.safetensors"):
+        (tmp_path / place).write_bytes(content)
+
+    with pytest.raises(UserError, match=r"is damaged .*\nremove it and call reno-sweep resume"):
+        files.read(score)
+    with pytest.raises(UserError, match="is damaged"):
+        files.read_weights("trial 3", score)
+
+
+@pytest.mark.parametrize("place", ["../other/x.safetensors", "/etc/hostname"])
+def test_a_file_outside_the_sweeps_folder_is_not_intact(files, place):
+    score = dataclasses.replace(files.write(Key("trial 3"), result(), SPLIT), file=place)
+
+    assert not files.intact(score)

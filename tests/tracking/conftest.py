@@ -115,8 +115,8 @@ def serving(home: Path, uri: str, free_port: int) -> Serving:
 
     @contextmanager
     def run() -> Iterator[str]:
-        command = server.ui_command(uri, home / "artifacts", port=free_port)
-        environment = server.ui_environment()
+        command = server.ui_command(home / "artifacts", port=free_port)
+        environment = server.ui_environment(uri)
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         process = subprocess.Popen(command, env=environment, start_new_session=True, **quiet)
         try:

@@ -47,10 +47,17 @@ def test_the_ui_opens_on_training_runs_and_on_a_sweeps_view() -> None:
 
 
 def test_the_users_environment_wins_over_ours() -> None:
-    environment = server.ui_environment({"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "true", "PATH": "/bin"})
+    environment = server.ui_environment("sqlite:///a.db", {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "true", "PATH": "/bin"})
 
     assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "true"
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_a_stores_password_stands_on_no_command_line() -> None:
+    uri = "postgresql://me:s3cret@127.0.0.1/db"
+
+    assert "s3cret" not in " ".join(server.ui_command(Path("artifacts")))
+    assert server.ui_environment(uri, {"MLFLOW_BACKEND_STORE_URI": "another"})["MLFLOW_BACKEND_STORE_URI"] == uri
 
 
 SERVE = """

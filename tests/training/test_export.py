@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 
@@ -183,3 +184,57 @@ def test_model_json_can_be_read_by_a_person(saved):
 
     assert facts["values"]["align.width"] == 8
     assert facts["classes"] == ["anger", "fear", "joy"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"classes": ["anger", "anger", "joy"]},
+        {"classes": [1, 2, 3]},
+        {"classes": "abc"},
+        {"dims": [20.0, 12]},
+        {"dims": [20, True]},
+        {"encoders": [{"id": 1}, {"id": "b"}]},
+        {"extra": 3},
+        {"values": [["align.width", 8]]},
+        {"values": SMALL | {"attention.heads": 3}},
+        {"values": SMALL | {"align.width": 8.5}},
+        {"head": ["reno"]},
+    ],
+)
+def test_a_description_that_training_could_not_have_written_is_refused(saved, change):
+    facts = json.loads((saved[0] / "model.json").read_text())
+    (saved[0] / "model.json").write_text(json.dumps(facts | change))
+
+    with pytest.raises(UserError, match=r"is damaged: model\.json describes no model"):
+        export.load(saved[0])
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda w: w | {"standardize.0.mean": w["standardize.0.mean"][:-1]},
+        lambda w: {name: tensor for name, tensor in w.items() if name != "standardize.1.std"},
+        lambda w: {name: tensor.to(torch.int32) for name, tensor in w.items()},
+        lambda w: w | {"classifier.0.bias": w["classifier.0.bias"].double()},
+        lambda w: w | {"classifier.0.bias": w["classifier.0.bias"] * torch.nan},
+    ],
+)
+def test_weights_that_no_head_has_are_refused_though_their_hash_is_right(saved, spoil):
+    from safetensors.torch import load, save
+
+    content = save(spoil(load((saved[0] / "weights.safetensors").read_bytes())))
+    facts = json.loads((saved[0] / "model.json").read_text())
+    facts["sha256"]["weights.safetensors"] = hashlib.sha256(content).hexdigest()
+    (saved[0] / "weights.safetensors").write_bytes(content)
+    (saved[0] / "model.json").write_text(json.dumps(facts))
+
+    with pytest.raises(UserError, match="is damaged"):
+        export.load(saved[0])
+
+
+def test_brackets_without_end_are_no_model(saved):
+    (saved[0] / "model.json").write_text("[" * 100_000)
+
+    with pytest.raises(UserError, match=r"model\.json is no JSON"):
+        export.load(saved[0])

@@ -1,4 +1,4 @@
-"""Known weaknesses of what pins.txt installs, by pip-audit: `make audit`. Needs the network; says so where there is none.
+"""Known weaknesses of what pins.txt installs, by pip-audit: `make audit`. Where there is no network it says so.
 
 Exit codes: 0 none known; 1 some are, listed; 2 the database cannot be reached or the tool cannot be had: nothing known.
 """
@@ -12,7 +12,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 UV = Path(sys.executable).with_name("uv")  # make install put it there
 PATIENCE = 600  # seconds
-NETWORK = ("ConnectionError", "Max retries", "NameResolution", "timed out", "Failed to fetch", "dns error", "ServiceError")
+NETWORK = (
+    "ConnectionError",
+    "Max retries",
+    "NameResolution",
+    "timed out",
+    "Failed to fetch",
+    "dns error",
+    "ServiceError",
+)
 
 
 def main() -> int:
@@ -34,7 +42,10 @@ def main() -> int:
 
 
 def _unknown(why: str) -> int:
-    print(f"the database of known weaknesses was not asked: {why[:300]}\nnothing is known; try again with a network", file=sys.stderr)
+    print(
+        f"the database of known weaknesses was not asked: {why[:300]}\nnothing is known; try again with a network",
+        file=sys.stderr,
+    )
     return 2
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -41,13 +40,12 @@ def test_two_writers_of_one_file_never_share_a_temporary_one(tmp_path):
     assert (tmp_path / "a.bin").read_bytes() == b"first"  # the outer one ended last
 
 
-def test_a_private_file_is_never_open_to_others(tmp_path, monkeypatch):
-    seen = []
-    monkeypatch.setattr(Path, "replace", lambda self, to: seen.append(self.stat().st_mode & 0o777) or os.rename(self, to))
+def test_a_private_file_is_never_open_to_others(tmp_path):
+    with files.replacing(tmp_path / "secret", private=True) as temporary:
+        temporary.write_bytes(b"x")
+        before = temporary.stat().st_mode & 0o777
 
-    files.write_bytes(tmp_path / "secret", b"x", private=True)
-
-    assert (*seen, (tmp_path / "secret").stat().st_mode & 0o777) == (0o600, 0o600)
+    assert (before, (tmp_path / "secret").stat().st_mode & 0o777) == (0o600, 0o600)
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "9" * 5_000, "{", b"\xff"])

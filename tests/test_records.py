@@ -106,4 +106,7 @@ def test_a_refusal_spells_out_what_a_terminal_would_obey_and_has_an_end() -> Non
     assert told[0].startswith("\\x1b[2Ja\\u202eb\\rxxx")
     assert len(told[0]) < 1_600
     assert told[1] == "give another"
-    assert str(UserError("clips of Müller: no 'ß' at 44.1 kHz – 3 × “a”")) == "clips of Müller: no 'ß' at 44.1 kHz – 3 × “a”"
+    assert (
+        str(UserError("clips of Müller: no 'ß' at 44.1 kHz – 3 × “a”"))
+        == "clips of Müller: no 'ß' at 44.1 kHz – 3 × “a”"
+    )

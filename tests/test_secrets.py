@@ -1,4 +1,4 @@
-"""No key, token or password stands in a tracked file: a scan of our own, offline, without a list of exceptions to keep."""
+"""No key, token or password stands in a tracked file: a scan of our own, offline, without a list of exceptions."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def test_no_tracked_file_holds_a_secret() -> None:
 def test_no_tracked_file_is_one_that_holds_secrets() -> None:
     names = {file.name for file in tracked()}
 
-    assert not {n for n in names if re.fullmatch(r"\.env|\.netrc|\.pypirc|id_(rsa|ed25519|ecdsa)|.*\.(pem|p12|pfx|key)", n)}
+    assert not {
+        n for n in names if re.fullmatch(r"\.env|\.netrc|\.pypirc|id_(rsa|ed25519|ecdsa)|.*\.(pem|p12|pfx|key)", n)
+    }
 
 
 RANDOM_WORD = "q7Zp2Xv9Lk4R" + "t8Wm1Ns6Bd3F"  # in two halves: this file is scanned, too
@@ -88,7 +90,11 @@ def test_the_scan_finds_what_is_planted(secret: str) -> None:
 
 @pytest.mark.parametrize(
     "harmless",
-    ["token = folder / 'token'", "password: ${POSTGRES_PASSWORD}", "RAY_AUTH_TOKEN_PATH=/run/secrets/ray/auth_token_file"],
+    [
+        "token = folder / 'token'",
+        "password: ${POSTGRES_PASSWORD}",
+        "RAY_AUTH_TOKEN_PATH=/run/secrets/ray/auth_token_file",
+    ],
 )
 def test_the_scan_lets_words_be(harmless: str) -> None:
     assert findings(harmless) == []

@@ -42,8 +42,20 @@ def opened(known: Sequence[Mapping[str, Any]], weights: Mapping[str, str], devic
 
     A UserError where one is missing, is not the model's, or would hear otherwise than the model learnt.
     """
+    _refuse_incomplete(known)
     _refuse_strangers(known, weights)
     return [_opened(facts, given_for(facts["id"], weights), device) for facts in known]
+
+
+def _refuse_incomplete(known: Sequence[Mapping[str, Any]]) -> None:
+    """A description from elsewhere may lack what `described` writes."""
+    for facts in known:
+        lacking = [name for name in ("weights", "sha256", "audio") if not isinstance(facts.get(name), str)]
+        if lacking:
+            raise UserError(
+                f"encoder {facts['id']}: the model's description lacks {', '.join(lacking)}\n"
+                "copy the model's folder again, or register the model again"
+            )
 
 
 def _refuse_strangers(known: Sequence[Mapping[str, Any]], weights: Mapping[str, str]) -> None:
@@ -74,7 +86,7 @@ def _opened(known: Mapping[str, Any], given: str | None, device: str) -> Encoder
 def _lasting(known: Mapping[str, Any]) -> str | None:
     """The folder or file in which the weights lay at registration, where it is still there."""
     folder = known.get("folder")
-    return str(folder) if folder and Path(folder).exists() else None
+    return folder if isinstance(folder, str) and folder and Path(folder).exists() else None
 
 
 def _refuse_others(known: Mapping[str, Any], found: Mapping[str, Any]) -> None:

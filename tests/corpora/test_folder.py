@@ -117,5 +117,7 @@ def test_a_pipe_or_a_device_is_no_recording_and_is_not_waited_for(tmp_path):
     os.mkfifo(root / "joy" / "pipe.wav")
     (root / "joy" / "endless.wav").symlink_to("/dev/zero")
 
-    with pytest.raises(UserError, match=r"2 of 4 recordings in .* cannot be read: joy/endless\.wav \(no regular file\)"):
+    with pytest.raises(
+        UserError, match=r"2 of 4 recordings in .* cannot be read: joy/endless\.wav \(no regular file\)"
+    ):
         content_digest(folder.read(root), with_audio=True)

@@ -132,7 +132,7 @@ def parquet(folder, **columns):
         (lambda pa: pa.array([2**62, 0], pa.duration("s")), "the column label is duration"),
         (lambda pa: pa.array([[1], [2]]), "the column label is list"),
         (lambda pa: pa.array(["a", "x" * 1_000_000]), "a label of 1000000 bytes; at most 4096 belong there"),
-        (lambda pa: invalid(pa), "not a Parquet table|not UTF-8"),
+        (lambda pa: no_letters(pa.array([b"\xff\xfe", b"\xff"], pa.binary())), "not a Parquet table"),
     ],
 )
 def test_parquet_cells_that_are_no_words_are_refused(tmp_path, label, fault):
@@ -142,10 +142,11 @@ def test_parquet_cells_that_are_no_words_are_refused(tmp_path, label, fault):
         manifest.read(parquet(tmp_path, path=pa.array(["a.wav", "b.wav"]), label=label(pa)))
 
 
-def invalid(pa):
-    """Text that is none: bytes that no letter has."""
-    words = pa.array([b"\xff\xfe", b"\xff"], pa.binary())
-    return pa.Array.from_buffers(pa.string(), 2, words.buffers())
+def no_letters(words):
+    """Bytes that no letter has, called text."""
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.string(), len(words), words.buffers())
 
 
 def test_a_kilobyte_of_parquet_that_stands_for_millions_of_cells_takes_no_memory_for_them(tmp_path):
@@ -156,7 +157,7 @@ def test_a_kilobyte_of_parquet_that_stands_for_millions_of_cells_takes_no_memory
     del many
 
     tracemalloc.start()
-    with pytest.raises(UserError, match="row 2: a+ is listed twice"):
+    with pytest.raises(UserError, match=r"row 2: a+ is listed twice"):
         manifest.read(file)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

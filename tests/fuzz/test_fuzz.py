@@ -18,7 +18,9 @@ KINDS = (
     "model folder",
 )  # fmt: skip
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is measured by Linux's /proc")
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="memory is measured by Linux's /proc"
+)
 
 
 @pytest.fixture(scope="module")

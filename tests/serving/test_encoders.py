@@ -57,6 +57,15 @@ def test_a_checkpoint_that_lies_where_it_lay_is_found_again(with_wavlm):
     assert np.abs(table.probabilities - with_wavlm.result.test_probabilities).max() < 1e-5
 
 
+@pytest.mark.parametrize("name", ["weights", "sha256", "audio"])
+def test_a_description_that_lacks_a_fact_is_refused(name):
+    known = {"id": "mfcc", "weights": "1", "sha256": "1", "audio": "1"}
+    del known[name]
+
+    with pytest.raises(UserError, match=f"encoder mfcc: the model's description lacks {name}"):
+        encoders.opened([known], {}, "cpu")
+
+
 def test_a_checkpoint_that_is_gone_is_asked_for_with_its_hash(with_wavlm, tmp_path, wavlm):
     place, encoder = moved(with_wavlm, tmp_path / "model", wavlm)
     with pytest.raises(UserError) as refused:

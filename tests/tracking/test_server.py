@@ -47,7 +47,9 @@ def test_the_ui_opens_on_training_runs_and_on_a_sweeps_view() -> None:
 
 
 def test_the_users_environment_wins_over_ours() -> None:
-    environment = server.ui_environment("sqlite:///a.db", {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "true", "PATH": "/bin"})
+    environment = server.ui_environment(
+        "sqlite:///a.db", {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "true", "PATH": "/bin"}
+    )
 
     assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "true"
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"

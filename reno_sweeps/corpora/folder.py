@@ -18,6 +18,7 @@ from reno_sweeps.corpora._tones import write_tones
 from reno_sweeps.records import Clip, Corpus, Skipped, UserError
 
 ID = "folder"
+SHOWN = 200  # letters of an expression in a message
 PATIENCE = 5.0  # seconds of processor time for a speaker's regular expression; 200,000 paths take one
 FACTS = CorpusFacts(
     title="your own recordings, one folder an emotion",
@@ -79,10 +80,12 @@ def _refusal(path: str) -> str | None:
 
 
 def _compiled(speaker: str | None) -> re.Pattern[str] | None:
+    if not speaker:
+        return None
     try:
-        return re.compile(speaker) if speaker else None
+        return re.compile(speaker)
     except (re.error, OverflowError, RecursionError, MemoryError) as fault:
-        raise UserError(f"speaker={speaker}: not a regular expression ({fault})") from fault
+        raise UserError(f"speaker={speaker[:SHOWN]}: not a regular expression ({fault})") from fault
 
 
 @contextlib.contextmanager
@@ -96,7 +99,7 @@ def _patiently(speaker: str | None) -> Iterator[None]:
         return
 
     def end(*_: object) -> NoReturn:
-        raise UserError(f"speaker={speaker}: finds no end on these paths\nwrite one without a repeat in a repeat")
+        raise UserError(f"speaker={speaker[:SHOWN]}: finds no end on these paths\nwrite one without a repeat in a repeat")
 
     before = signal.signal(signal.SIGVTALRM, end)
     signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE)
@@ -120,7 +123,7 @@ def _refuse_unknown_speakers(clips: list[Clip], pattern: re.Pattern[str]) -> Non
     unknown = [clip.path for clip in clips if clip.speaker is None]
     if unknown:
         raise UserError(
-            f"speaker={pattern.pattern}: finds no speaker in {len(unknown)} of {len(clips)} paths, "
+            f"speaker={pattern.pattern[:SHOWN]}: finds no speaker in {len(unknown)} of {len(clips)} paths, "
             f"the first: {unknown[0]}\n"
             "write one that matches every path, e.g. speaker=([^/_]+)_[^/]*$"
         )

@@ -25,6 +25,7 @@ FACTS = CorpusFacts(
 LONGEST = 4_096  # bytes of a cell: the longest path of any file system
 LARGEST = 1_000_000  # number of a fold
 BATCH = 1_000  # rows of a Parquet table in memory at once
+DAMAGES = (OSError, ValueError, LookupError, ArithmeticError, MemoryError, NotImplementedError)  # beside Arrow's own
 NEEDED, KNOWN = ("path", "label"), ("path", "label", "speaker", "fold")
 Row = tuple[str, Mapping[str, Any]]  # where it stands ('clips.csv, line 7') and its cells by column
 
@@ -78,29 +79,32 @@ def _parquet_rows(file: Path) -> Iterator[Row]:
 
     number = 0
     try:
-        with parquet.ParquetFile(file, read_dictionary=list(KNOWN), memory_map=False) as table:
-            schema = table.schema_arrow
-            _check_columns(file, schema.names)
-            wanted = [name for name in KNOWN if name in schema.names]
-            _check_kinds(file, {name: schema.field(name).type for name in wanted})
-            for batch in table.iter_batches(BATCH, columns=wanted, use_threads=False):
+        schema = parquet.read_schema(file)
+        _check_columns(file, schema.names)
+        kinds = {name: schema.field(name).type for name in KNOWN if name in schema.names}
+        texts = _texts(file, kinds)
+        with parquet.ParquetFile(file, read_dictionary=texts) as table:  # a word that stands there often, once
+            for batch in table.iter_batches(BATCH, columns=list(kinds), use_threads=False):
                 _check_lengths(file, batch)
                 for cells in batch.to_pylist():
                     number += 1
                     yield f"{file.name}, row {number}", cells
-    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError, NotImplementedError) as fault:
+    except (pa.ArrowException, *DAMAGES) as fault:
         raise UserError(f"{file.name}: not a Parquet table ({fault})") from fault
 
 
-def _check_kinds(file: Path, kinds: Mapping[str, Any]) -> None:
-    """Refuse columns that are neither text nor numbers: dates, lists, bytes."""
+def _texts(file: Path, kinds: Mapping[str, Any]) -> list[str]:
+    """The columns of text; a UserError for one that is neither text nor numbers: dates, lists, bytes."""
     from pyarrow import types
 
+    texts = []
     for name, kind in kinds.items():
         plain = kind.value_type if types.is_dictionary(kind) else kind
-        tests = (types.is_string, types.is_large_string, types.is_integer, types.is_floating, types.is_boolean)
-        if not any(holds(plain) for holds in (*tests, types.is_null)):
-            raise UserError(f"{file.name}: the column {name} is {plain}; it is text or numbers")
+        if types.is_string(plain) or types.is_large_string(plain):
+            texts.append(name)
+        elif not any(holds(plain) for holds in (types.is_integer, types.is_floating, types.is_boolean, types.is_null)):
+            raise UserError(f"{file.name}: the column {name} is {str(plain)[:100]}; it is text or numbers")
+    return texts
 
 
 def _check_lengths(file: Path, batch: Any) -> None:

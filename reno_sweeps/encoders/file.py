@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,7 +92,7 @@ def _read(npz: Path) -> tuple[list[str], NDArray[np.float32]]:
             names, matrix = arrays["ids"], arrays["X"]
         if names.dtype.kind == "S":
             names = np.char.decode(names, "utf-8")
-        texts = names.tolist() if names.dtype.kind == "U" else []  # a ValueError for what is no letter of Unicode
+        texts = _texts(names) if names.dtype.kind == "U" else []
     except (*plain, *parsed, *packed) as fault:
         raise UserError(
             f"{npz}: not an .npz file of plain arrays ({fault})\n"
@@ -100,6 +101,17 @@ def _read(npz: Path) -> tuple[list[str], NDArray[np.float32]]:
     _refuse_shapes(npz, names, matrix)
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as such
         return [posixpath.normpath(name) for name in texts], matrix.astype(np.float32, copy=False)
+
+
+def _texts(names: NDArray[Any]) -> list[str]:
+    """An array of text as Python's; a ValueError for numbers that no letter has, on which Python itself breaks."""
+    import numpy as np
+
+    native = np.ascontiguousarray(names, names.dtype.newbyteorder("="))
+    if native.size and native.view(np.uint32).max() > sys.maxunicode:
+        raise ValueError("ids hold letters that Unicode has not")
+    texts: list[str] = native.tolist()
+    return texts
 
 
 def _refuse_bomb(npz: Path, members: Sequence[Any]) -> None:

@@ -43,10 +43,8 @@ class _CoreLoader(yaml.SafeLoader):
         """One more node: they are counted while they come, since PyYAML takes half a minute for a megabyte of them."""
         self._nodes += 1
         if self._nodes > _MOST_NODES:
-            mark = self.peek_event().start_mark
-            raise yaml.MarkedYAMLError(
-                problem=f"more than {_MOST_NODES} values: this is no space file", problem_mark=mark
-            )
+            many = f"more than {_MOST_NODES} values: this is no space file"
+            raise yaml.MarkedYAMLError(problem=many, problem_mark=self.get_mark())
         return super().compose_node(parent, index)
 
 

@@ -43,6 +43,21 @@ def test_a_refused_run_leaves_nothing_but_what_was_there() -> None:
     assert opening.sweeps_in(opened.settings.home) == ()
 
 
+def test_a_state_that_holds_a_password_is_the_users_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = begun()
+    file = opened.folder / opening.STATE
+    open_to_others = file.stat().st_mode & 0o777
+    secret = replace(opened.settings, storage="postgresql://me:s3cret@127.0.0.1/db")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "chmod", lambda *_: pytest.fail("it would be readable for a moment"))
+        opening.write_state(replace(opened, settings=secret))
+    assert (file.stat().st_mode & 0o777, "s3cret" in file.read_text()) == (0o600, True)
+
+    opening.write_state(opened)
+    assert file.stat().st_mode & 0o777 == open_to_others
+
+
 def test_a_name_that_asks_another_question_is_refused(tmp_path: Path) -> None:
     opened = begun()
 

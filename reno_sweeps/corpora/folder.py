@@ -99,7 +99,8 @@ def _patiently(speaker: str | None) -> Iterator[None]:
         return
 
     def end(*_: object) -> NoReturn:
-        raise UserError(f"speaker={speaker[:SHOWN]}: finds no end on these paths\nwrite one without a repeat in a repeat")
+        said = f"speaker={speaker[:SHOWN]}: finds no end on these paths"
+        raise UserError(f"{said}\nwrite one without a repeat in a repeat")
 
     before = signal.signal(signal.SIGVTALRM, end)
     signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE)

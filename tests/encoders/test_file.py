@@ -175,3 +175,14 @@ def test_a_bomb_is_not_unpacked(tmp_path):
     tracemalloc.stop()
 
     assert peak < 20e6
+
+
+@pytest.mark.parametrize("key", ["ids", "X"])
+def test_a_member_that_is_no_array_is_refused(tmp_path, key):
+    """numpy gives the bytes of a member that does not begin as an array does."""
+    with zipfile.ZipFile(save(tmp_path)) as whole, zipfile.ZipFile(tmp_path / "y.npz", "w") as other:
+        for name in whole.namelist():
+            other.writestr(name, b"no array" if name == f"{key}.npy" else whole.read(name))
+
+    with pytest.raises(UserError, match="a member that is no array"):
+        file.vectors(tmp_path / "y.npz", IDS)

@@ -87,7 +87,7 @@ def _pickled(dice: Random, content: bytes) -> bytes:
 
 def _stored(dice: Random, content: bytes) -> bytes:
     if dice.random() < 0.05:
-        return bytes(200_000_000)
+        return bytes(50_000_000)
     return spoilt(dice, content) if content else dice.randbytes(9)
 
 

@@ -91,12 +91,12 @@ def _member(dice: Random, name: str, whole: bytes) -> bytes:
     if roll < 0.8:
         codes = np.array([dice.choice((0x110000, 0xD800, 0, 0x1B, 0xFFFFFFFF, 0x41)) for _ in range(66)], "<u4")
         return _described("'<U11'", "(6,)", codes.tobytes())
-    if roll < 0.83:  # a bomb: a kilobyte that is a gigabyte
-        return _described("'<f4'", "(6, 40000000)", bytes(6 * 40_000_000 * 4))
+    if roll < 0.83:  # a bomb: a hundred kilobytes that are a hundred megabytes
+        return _described("'<f4'", "(6, 4000000)", bytes(6 * 4_000_000 * 4))
     return _npy(dice.choice((
         np.array(IDS, dtype=object), np.array([IDS]), np.array(IDS[:5]), np.array([b"\xff"] * 6), np.array(IDS * 2),
         np.full((6, 8), np.nan), np.full((6, 8), 1e300), np.zeros((6, 8), "M8[s]"), np.zeros((6, 8), complex), np.zeros((6, 0)),
-        np.array(["a\n\x1b[2J"] * 6), np.zeros((6, 8), "<f4,<f4"), np.array(["x" * 100_000] * 6), np.zeros((2,) * 30), np.array(5),
+        np.array(["a\n\x1b[2J"] * 6), np.zeros((6, 8), "<f4,<f4"), np.array(["x" * 100_000] * 6), np.zeros((1,) * 30), np.array(5),
     )))  # fmt: skip
 
 

@@ -9,7 +9,6 @@ import queue
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 10.0  # seconds of processor time that one input may take
-WAITING = 60.0  # seconds by the clock: who waits for ever takes no processor time
+WAITING = 60.0  # seconds in which a process waits for something other than a processor: a pipe, a device
+POLL = 0.5  # seconds
 COMMAND = ["-m", "tests.fuzz.worker"]
 ENDS = ("accepted", "refused", "crash", "hang")
 
@@ -95,10 +95,10 @@ class Arena:
 
     def _next(self, process: subprocess.Popen[str]) -> dict[str, Any] | str:
         """The next line, or 'crash' or 'hang' for a worker that gives none."""
-        since, used = time.monotonic(), _processor_seconds(process.pid)
+        (used, _), idle = _state(process.pid), 0.0
         while True:
             with contextlib.suppress(queue.Empty):
-                line = self._lines.get(timeout=0.5)
+                line = self._lines.get(timeout=POLL)
                 if line is None:
                     process.wait()
                     return "crash"
@@ -106,8 +106,9 @@ class Arena:
                 if "seconds" in found and found["seconds"] > self._patience:
                     found |= {"end": "hang", "why": f"{found['seconds']:.1f} s"}
                 return found
-            now = _processor_seconds(process.pid)
-            if now - used > 3 * self._patience or time.monotonic() - since > self._waiting + 3 * self._patience:
+            now, waits = _state(process.pid)
+            idle += POLL if waits else 0.0  # on a busy machine a process that could run does not wait
+            if now - used > 3 * self._patience or idle > self._waiting:
                 return "hang"
 
     def _started(self) -> subprocess.Popen[str]:
@@ -135,14 +136,16 @@ def _listen(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> N
     lines.put(None)
 
 
-def _processor_seconds(pid: int) -> float:
+def _state(pid: int) -> tuple[float, bool]:
+    """Seconds of processor time of a process, and whether it waits for something other than a processor."""
     import psutil
 
     try:
-        times = psutil.Process(pid).cpu_times()
+        process = psutil.Process(pid)
+        times = process.cpu_times()
+        return float(times.user + times.system), process.status() == psutil.STATUS_SLEEPING
     except psutil.Error:
-        return 0.0
-    return float(times.user + times.system)
+        return 0.0, False
 
 
 def table(scores: list[Score]) -> str:

@@ -91,7 +91,7 @@ def _read(npz: Path) -> tuple[list[str], NDArray[np.float32]]:
                 raise UserError(f"{npz}: no key {' and no key '.join(absent)}; found {', '.join(arrays) or 'nothing'}")
             names, matrix = arrays["ids"], arrays["X"]
         if not isinstance(names, np.ndarray) or not isinstance(matrix, np.ndarray):
-            raise ValueError("a member that is no array")  # numpy hands out its bytes
+            raise TypeError("a member that is no array")  # numpy hands out its bytes
         if names.dtype.kind == "S":
             names = np.char.decode(names, "utf-8")
         texts = _texts(names) if names.dtype.kind == "U" else []

@@ -104,7 +104,7 @@ def _config(name: str, folder: Path) -> dict[str, Any]:
             "num_attention_heads": config.get("encoder_attention_heads"),
         }
     convolves = {"conv_kernel", "conv_stride"} <= config.keys() and not config.get("is_encoder_decoder")
-    hears = isinstance(kind, str) and (kind in FEATURED or convolves)
+    hears = "model_type" in config and isinstance(kind, str) and (kind in FEATURED or convolves)
     if not hears or not config.get("hidden_size") or not config.get("num_hidden_layers"):
         raise UserError(f"encoder {name}: a {kind} model is no speech encoder that is known here\non offer: {FAMILIES}")
     return config

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from reno_sweeps.encoders import _safetensors
-from reno_sweeps.encoders._checkpoint import inspect, parse
+from reno_sweeps.encoders._checkpoint import described, inspect, parse
 from reno_sweeps.records import UserError
 
 DEEP = "[" * 100_000
@@ -22,6 +22,18 @@ def test_a_description_that_is_no_json_is_refused(tmp_path, name, content):
 
     with pytest.raises(UserError, match=rf"{name} is not"):
         inspect("hf:x", parse("hf:x"), tmp_path)
+
+
+@pytest.mark.parametrize("kind", [{}, {"model_type": None}, {"model_type": ["wavlm"]}, {"model_type": "bert"}])
+def test_a_model_that_does_not_say_what_it_is_hears_nothing(tmp_path, kind):
+    config = {"hidden_size": 8, "num_hidden_layers": 1, "conv_kernel": [3], "conv_stride": [2]}
+    if kind.get("model_type") == "bert":
+        del config["conv_kernel"]
+    (tmp_path / "config.json").write_text(json.dumps(config | kind))
+
+    for ask in (lambda: described("hf:x", tmp_path), lambda: inspect("hf:x", parse("hf:x"), tmp_path)):
+        with pytest.raises(UserError, match="no speech encoder that is known here"):
+            ask()
 
 
 @pytest.mark.parametrize("header", [DEEP, '{"a": ' + DEEP, '{"a": 1}', "{}", '{"a": {"data_offsets": [0, "x"]}}'])

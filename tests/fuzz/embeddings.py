@@ -120,6 +120,14 @@ def safetensors(header: bytes, body: bytes, length: int | None = None) -> bytes:
     return struct.pack("<Q", (len(header) if length is None else length) % 2**64) + header + body
 
 
+def in_order(content: bytes) -> bytes:
+    """The same file with its header's keys in order: safetensors writes metadata in another order every time."""
+    import json
+
+    size = int.from_bytes(content[:8], "little")
+    return safetensors(json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True).encode(), content[8 + size :])
+
+
 def unsafe(dice: Random, content: bytes) -> bytes:
     """A safetensors file whose header is bent as a tree, or that is spoilt as bytes."""
     import json
@@ -143,7 +151,7 @@ def _entry(dice: Random | None, folder: Path) -> Path:
 
     from reno_sweeps.embeddings.store import _packed
 
-    content = _packed(ADDRESS, np.arange(WIDTH, dtype=np.float32), {"encoder": "mfcc"})
+    content = in_order(_packed(ADDRESS, np.arange(WIDTH, dtype=np.float32), {"encoder": "mfcc"}))
     (folder / ADDRESS[:2]).mkdir()
     written(folder / ADDRESS[:2], f"{ADDRESS}.safetensors", unsafe(dice, content) if dice else content)
     return folder

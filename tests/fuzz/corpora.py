@@ -108,7 +108,7 @@ def _column(dice: Random) -> Any:
         lambda: pa.array([dice.choice(ODD_TEXT) for _ in ROWS]),
         lambda: pa.array([dice.choice(PATHS) for _ in ROWS]),
         lambda: pa.array([float(n) if isinstance(n, float) else 0.5 for n in dice.choices(NUMBERS, k=30)]),
-        lambda: pa.array([dice.choice((2**62, -(2**62), 0)) for _ in ROWS], pa.timestamp("s")),
+        lambda: pa.array([dice.choice((2**62, -(2**62), 0)) for _ in ROWS], pa.timestamp("ms")),
         lambda: pa.array([dice.choice((2**62, -(2**62), 0)) for _ in ROWS], pa.timestamp("ns", tz="nowhere/at_all")),
         lambda: pa.array([2**31 - 1 - n for n in range(30)], pa.date32()),
         lambda: pa.array([2**62] * 30, pa.duration("s")),

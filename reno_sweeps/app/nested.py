@@ -119,6 +119,10 @@ class _Listener:
         if self.progress is not None:
             self.progress.trial(trial)
 
+    def elsewhere(self, trial: Trial) -> None:
+        """Another driver ended it."""
+        self.trial(trial)
+
     def beside(self, owner: str, scores: Sequence[FoldScore]) -> None:
         """A refit is done: one model, of which nothing is said."""
 

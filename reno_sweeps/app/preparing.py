@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reno_sweeps.app import devices
+from reno_sweeps.app import devices, turns
 from reno_sweeps.app.opening import Opened, encoders_in, weights_of
 from reno_sweeps.app.progress import clips_said
 from reno_sweeps.records import Corpus, Protocol
@@ -35,10 +35,11 @@ def prepare(opened: Opened, stack: ExitStack, *, quiet: bool) -> Prepared:
     from reno_sweeps.search.lease import HomeLock
 
     lock = stack.enter_context(HomeLock(opened.settings.home))
-    lock.take(opened.name)
+    lock.take(opened.name, shared=opened.settings.shared)
     make_splits(opened.corpus, opened.sweep.protocol)
     _refuse_inner(opened.corpus, opened.sweep.protocol)
     reach_tracking(opened)
+    turns.reach_storage(opened)
     devices.refuse_absent(opened.settings)
     devices.refuse_precision(opened.sweep, opened.settings)
     corpora.prepare(opened.corpus)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reno_sweeps import interrupt
-from reno_sweeps.app import beside, devices, mirror, nested, parent, reporting, stored
+from reno_sweeps.app import beside, devices, mirror, nested, parent, reporting, stored, turns
 from reno_sweeps.app.opening import Opened, state_of, write_state
 from reno_sweeps.app.preparing import Prepared, prepare
 from reno_sweeps.app.progress import Progress
@@ -94,6 +94,7 @@ class _Session:
         self._told = 0.0
 
     def _open_mirror(self) -> Writer:
+        from tracking import names
         from tracking.system import SystemMetrics
         from tracking.writer import Writer
 
@@ -106,8 +107,10 @@ class _Session:
         watched = SystemMetrics.of_run(settings.tracking_uri, place.parent_run_id)
         if watched is not None:
             self._stack.callback(watched.stop)
+        elsewhere = {names.trial(t.number) for t in self._ledger.trials if self._ledger.elsewhere(t.number)}
         for row in mirror.run_rows(self._stored):  # what an earlier driver could not write any more
-            writer.write(row)
+            if row.key not in elsewhere:
+                writer.write(row)
         return writer
 
     # --- listening to the driver ---
@@ -118,6 +121,11 @@ class _Session:
         if trial.ended and time.monotonic() - self._told > PARENT_EVERY:
             self._writer.update_sweep(parent.sweep_row(self._stored, "RUNNING"))
             self._told = time.monotonic()
+        if self._progress is not None:
+            self._progress.trial(trial)
+
+    def elsewhere(self, trial: Trial) -> None:
+        """Another driver's, who shows it in MLflow."""
         if self._progress is not None:
             self._progress.trial(trial)
 
@@ -193,8 +201,10 @@ class _Session:
                     self._progress.say(text.spell(message))  # paths come from others
                 for sentence in cautions.of_data(self._ledger.facts):
                     self._progress.say(f"caution: {text.spell(sentence)}")
-                finished = driver.search() and self._finish(driver, plan)
-            if finished and sweep.protocol.selection == "nested":
+                finished = driver.search()
+                ours = finished and turns.wait_for_end(self._ledger, sweep.budget.trials, interrupted)
+                finished = self._finish(driver, plan) if ours else finished and ours is not None
+            if ours and finished and sweep.protocol.selection == "nested":
                 quiet, name = self._quiet, self._opened.name
                 outer = nested.Outer(plan, self._corpus, self._ledger, name, workers, interrupted, quiet)
                 finished = outer.drive()
@@ -243,9 +253,13 @@ class _Session:
     def leave(self) -> None:
         """Something ended the driver: MLflow shows nothing as running that is not."""
         for trial in self._ledger.trials:
-            if trial.state == "running":
+            if trial.state == "running" and not self._ledger.elsewhere(trial.number):
                 self._writer.write(mirror.trial_row(replace(trial, state="waiting"), self._opened.sweep))
-        self._writer.update_sweep(parent.sweep_row(self._stored, "KILLED"))
+        self._writer.update_sweep(parent.sweep_row(self._stored, self._left_as("KILLED")))
+
+    def _left_as(self, status: str) -> str:
+        """The parent run's status after this driver: RUNNING where others go on."""
+        return "RUNNING" if self._ledger.others and status == "KILLED" else status
 
     def outcome(self, finished: bool, seconds: float) -> Outcome:
         """Bring MLflow up to date, and say what there is."""
@@ -259,7 +273,7 @@ class _Session:
         if self._ledger.trials:
             reporting.keep_maps(self._stored, self._prepared.extraction.arrays)
             reporting.write_report(self._stored)
-        self._writer.update_sweep(parent.sweep_row(self._stored, "FINISHED" if finished else "KILLED"))
+        self._writer.update_sweep(parent.sweep_row(self._stored, "FINISHED" if finished else self._left_as("KILLED")))
         behind = self._writer.drain(CATCH_UP)
         name = self._opened.name
         messages = []

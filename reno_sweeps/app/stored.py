@@ -80,10 +80,9 @@ class Stored:
     @property
     def progress(self) -> str:
         """running, stopped or done."""
-        from reno_sweeps.search.lease import Lease
+        from reno_sweeps.search.lease import living
 
-        lease = self.facts.get("lease")
-        if lease and Lease(**lease).alive(time.time()):
+        if living(self.facts, time.time()):
             return "running"
         return "done" if self.finished else "stopped"
 

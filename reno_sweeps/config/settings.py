@@ -49,6 +49,11 @@ class Settings:
     controls: bool = False  # whether the winner is also trained on shuffled labels
     umap: bool = False  # whether the embeddings are also mapped by UMAP
 
+    @property
+    def shared(self) -> bool:
+        """Whether both stores are servers, so that several drivers may use them from one home."""
+        return not any(_scheme(uri) == "sqlite" for uri in (self.tracking_uri, self.storage))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON; `Settings.from_dict` reads it back."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -48,6 +48,16 @@ class Candidates:
         rest = (trial for trial in trials[self._first :] if trial.state == "waiting")
         return [trial.number for trial in rest if self._index[trial.number] < self._quota(trial.cell)]
 
+    def meet(self, trial: Trial) -> None:
+        """Take in a trial that another driver created or ended, or that waits again."""
+        if trial.number not in self._index:
+            self._admit(trial)
+            self._proposers[trial.cell].admit(trial.proposal, self._of(trial.cell))
+        if trial.ended:
+            self.end(trial)
+        elif trial.state == "waiting":
+            self._first = min(self._first, trial.number)
+
     def refuse(self, running: Running) -> str | None:
         """Why the pruner gives a running trial up, by what is new of it; None: it goes on."""
         if self._plan.sweep.budget.pruner == "none":

@@ -54,13 +54,15 @@ class Driver:
         self._extras = Extras(ledger, self._files)
         self._deadline = None if plan.sweep.budget.seconds is None else now() + plan.sweep.budget.seconds
         self._metric = f"val_{plan.sweep.objective.metric}"
+        ledger.take_news()  # whatever it tells is there already
         self._candidates = Candidates(plan, ledger)
         self._pace = Pace(plan, ledger.trials)
         self._cohorts: list[set[int]] = []  # trials that were sent together, as long as one of them runs
         self._splits = {plan.place(i): split for i, split in enumerate(plan.splits)}
+        self._elsewhere: list[Trial] = []  # ended by other drivers since the last transaction, told likewise
         self._untold: list[Trial] = []  # began or ended since the last transaction: told to the listener when stored
         self._leaving: set[Key] = set()  # models to stop, told to the workers likewise
-        self._recover()
+        self._weights = Weights(self._files, plan.sweep, ledger.trials, self._extras.owners())
 
     @property
     def asked(self) -> int:
@@ -79,7 +81,7 @@ class Driver:
         news: list[Event] = []
         while True:
             claimed = self._advance(news)
-            if not self._running and not claimed:
+            if not self._running and not claimed and not self._others_go_on():
                 return True
             news = self._workers.take(wait=0.5)
             if self._interrupted():
@@ -110,14 +112,11 @@ class Driver:
 
     # --- training ---
 
-    def _recover(self) -> None:
-        """Forget folds of unfinished trials whose files are lost, and weights that nobody needs."""
-        for trial in self._ledger.trials:
-            for score in () if trial.ended else trial.scores:
-                if not self._files.intact(score):
-                    logger.warning("trial %d, fold %d: its file is lost; training it again", trial.number, score.fold)
-                    self._ledger.drop_fold(trial.number, score.repeat, score.fold)
-        self._weights = Weights(self._files, self._plan.sweep, self._ledger.trials, self._extras.owners())
+    def _others_go_on(self) -> bool:
+        """Whether other drivers still train trials: where one of them dies, they are ours to finish."""
+        if self._deadline is not None and self._now() > self._deadline:
+            return False
+        return any(self._ledger.elsewhere(trial.number) for trial in self._ledger.trials)
 
     def _advance(self, news: Sequence[Event]) -> int:
         """Take in the news, then propose and claim: how many trials were claimed.
@@ -135,6 +134,7 @@ class Driver:
         claimed = 0
         scores = self._files_of(news)
         with self._ledger.together():
+            self._catch_up()
             for event in news:
                 self._hear(event, scores.get(event.key))
             if cohorts is not None:
@@ -144,15 +144,27 @@ class Driver:
         self._tell()
         return claimed
 
+    def _catch_up(self) -> None:
+        """Take in what other drivers did."""
+        for number in self._ledger.take_news():
+            trial = self._ledger.trials[number]
+            self._candidates.meet(trial)
+            if trial.ended:
+                self._pace.end(trial)
+                self._elsewhere.append(trial)
+
     def _tell(self) -> None:
         """What was stored: workers hear which models to stop, the listener of every change."""
+        for trial in self._elsewhere:
+            self._weights.end(trial)
+            self._listener.elsewhere(trial)
         if self._leaving:
             self._workers.stop(self._leaving)
         for trial in self._untold:
             if trial.ended:
                 self._weights.end(trial)
             self._listener.trial(trial)
-        self._leaving, self._untold = set(), []
+        self._leaving, self._untold, self._elsewhere = set(), [], []
         self._listener.tick()
 
     def _claim(self, cohorts: list[list[Model]]) -> int:
@@ -177,6 +189,7 @@ class Driver:
         """Claim a trial; its models that have to be trained, none where all its folds are stored already."""
         if not self._ledger.claim(number, self._now()):
             return []
+        self._forget_lost(number)
         trial = self._ledger.trials[number]
         models = self._plan.models(trial, skip=frozenset((s.repeat, s.fold) for s in trial.scores))
         running = Running(number, self._metric, {(m.key.repeat, m.key.fold) for m in models})
@@ -186,6 +199,13 @@ class Driver:
         self._untold.append(trial)
         self._end_if_done(running)
         return models
+
+    def _forget_lost(self, number: int) -> None:
+        """Folds whose files are lost, or lie in the home of another driver, are trained again."""
+        for score in self._ledger.trials[number].scores:
+            if not self._files.intact(score):
+                logger.warning("trial %d, fold %d: its file is lost; training it again", number, score.fold)
+                self._ledger.drop_fold(number, score.repeat, score.fold)
 
     def _files_of(self, news: Sequence[Event]) -> dict[Key, FoldScore]:
         """The finished folds' files, written before the ledger names them."""

@@ -7,9 +7,11 @@ import json
 import os
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from reno_sweeps.records import UserError
 
@@ -37,9 +39,21 @@ class Lease:
         """Whether both are claims of one process."""
         return (self.host, self.boot, self.pid, self.born) == (other.host, other.boot, other.pid, other.born)
 
+    @property
+    def driver(self) -> str:
+        """Its driver's name: of one process only, ever."""
+        return f"{self.host} {self.boot} {self.pid} {self.born:.2f}"
+
     def to_dict(self) -> dict[str, object]:
         """Plain JSON."""
         return asdict(self)
+
+
+def living(facts: Mapping[str, Any], now: float) -> list[Lease]:
+    """Who drives a sweep, by its study's facts: one driver, or on a shared storage (fact `leases`) several."""
+    held = [facts["lease"]] if facts.get("lease") else []
+    leases = [Lease(**plain) for plain in (*held, *facts.get("leases", {}).values())]
+    return [lease for lease in leases if lease.alive(now)]
 
 
 def own(now: float) -> Lease:
@@ -48,8 +62,10 @@ def own(now: float) -> Lease:
 
 
 def _boot_id() -> str:
+    """The machine's start and, where there are such, the numbers of processes that we see: a container has its own."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        numbers = Path("/proc/self/ns/pid").readlink().name
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {numbers}"
     except OSError:  # not Linux: the start of the machine serves as well
         import psutil
 
@@ -76,18 +92,21 @@ def _born_elsewhere(pid: int) -> float | None:
 
 
 class HomeLock:
-    """One driver at a time in a home; the lock ends with the process, however it ends."""
+    """One driver at a time in a home; the lock ends with the process, however it ends.
+
+    Drivers whose stores are servers may share a home (`shared`): they take turns in those.
+    """
 
     def __init__(self, home: Path) -> None:
         self._path = home / "driver.lock"
         self._file: int | None = None
 
-    def take(self, sweep: str) -> None:
+    def take(self, sweep: str, *, shared: bool = False) -> None:
         """Take the lock, or refuse: a second driver on local storage could claim the same trials."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = _read(file)
             os.close(file)

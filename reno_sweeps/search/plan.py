@@ -35,6 +35,9 @@ class Listener(Protocol):
     def trial(self, trial: Trial) -> None:
         """A trial began, ended or went back to waiting."""
 
+    def elsewhere(self, trial: Trial) -> None:
+        """Another driver's trial ended: it is stored, and shown by that one."""
+
     def beside(self, owner: str, scores: Sequence[FoldScore]) -> None:
         """A baseline or a refit is complete."""
 

@@ -36,6 +36,9 @@ class Heard:
     def trial(self, trial) -> None:
         self.trials.append((trial.number, trial.state))
 
+    def elsewhere(self, trial) -> None:
+        self.trials.append((trial.number, f"{trial.state} elsewhere"))
+
     def beside(self, owner, scores) -> None:
         self.beside_.append((owner, len(scores)))
 

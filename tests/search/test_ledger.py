@@ -16,7 +16,7 @@ import pytest
 from optuna.storages import RDBStorage
 
 from reno_sweeps.records import Trial, UserError
-from reno_sweeps.search import lease, ledger
+from reno_sweeps.search import lease, ledger, storage
 from reno_sweeps.search.ledger import Ledger, StorageError
 from reno_sweeps.space import Categorical, Float, Int
 
@@ -307,7 +307,7 @@ def several_changes(one: Ledger, fold_score) -> None:
 
 def several_changes_after_a_loss(one: Ledger, fold_score) -> None:
     one.keep("early", 1)
-    one._transaction.rollback()  # as Optuna does where another process has written the same key
+    one._changes._transaction.rollback()  # as Optuna does where another process has written the same key
     several_changes(one, fold_score)
 
 
@@ -358,7 +358,7 @@ def test_after_a_transaction_is_lost_half_way_nothing_more_of_it_is_written(url,
 
 
 def test_a_commit_that_fails_is_said_in_one_line_and_nothing_has_happened(url, fold_score, monkeypatch):
-    monkeypatch.setattr(ledger, "WAIT", 0)
+    monkeypatch.setattr(storage, "WAIT", 0)
     one = begin(url)
     one.add(0, proposal(), SPACE)
     with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as reader:
@@ -408,11 +408,12 @@ def test_a_read_only_storage_is_said_in_one_line_and_changes_nothing_here(url):
 
 def test_a_password_is_not_said(monkeypatch):
     def refuses(*args, **options):
-        raise ImportError("no driver")
+        raise ModuleNotFoundError("no driver", name="psycopg")
 
-    monkeypatch.setattr(ledger, "RDBStorage", refuses)
+    monkeypatch.setattr(storage.sqlalchemy, "create_engine", refuses)
 
-    with pytest.raises(StorageError, match=r"postgresql://me:\*\*\*@host/db cannot be used: no driver"):
+    said = r"postgresql://me:\*\*\*@host/db cannot be used: no driver\npip install \"reno-sweeps\[postgres\]\""
+    with pytest.raises(StorageError, match=said):
         begin("postgresql://me:secret@host/db")
 
 

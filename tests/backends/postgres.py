@@ -1,0 +1,120 @@
+"""A PostgreSQL server of one's own: a cluster in a temporary folder, on a free port of this machine, with a password."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PASSWORD = "a p@ss/word"  # noqa: S105  # of a server that lives as long as its tests
+QUOTED = "a%20p%40ss%2Fword"
+
+
+def binaries() -> Path | None:
+    """The folder of initdb and pg_ctl; None where no server is installed."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    return max(Path("/usr/lib/postgresql").glob("*/bin"), default=None, key=lambda p: int(p.parent.name))
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _somebody() -> dict[str, Any]:
+    """PostgreSQL refuses to run as root."""
+    if os.geteuid():
+        return {}
+    for name in ("postgres", "nobody"):
+        try:
+            user = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    raise RuntimeError("no unprivileged user to run PostgreSQL as")
+
+
+@dataclass
+class Postgres:
+    """`with Postgres() as server`: started, and gone without a trace at the end."""
+
+    port: int = field(default_factory=free_port)
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp")))  # noqa: S108
+    made: int = 0
+
+    def __enter__(self) -> Postgres:
+        self._as, found = _somebody(), binaries()
+        assert found
+        self._bin = found
+        if self._as:
+            os.chown(self.folder, self._as["user"], self._as["group"])
+        secret = self.folder / "password"
+        secret.write_text(PASSWORD)
+        secret.chmod(0o644)
+        options = ["--auth=scram-sha-256", "--username=me", f"--pwfile={secret}", "--no-sync", "--encoding=UTF8"]
+        self._run("initdb", "--pgdata", str(self.data), *options, "--locale=C.UTF-8")
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def data(self) -> Path:
+        """The cluster's folder."""
+        return self.folder / "data"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        settings = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories='' -c fsync=off"
+        log = self.folder / "log"
+        self._run("pg_ctl", "start", "--wait", "-D", str(self.data), "-l", str(log), "-o", settings)
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop it; `fast` ends all sessions, `immediate` as a crash does."""
+        if (self.data / "postmaster.pid").exists():
+            self._run("pg_ctl", "stop", "--wait", "-D", str(self.data), "-m", mode)
+
+    def kill(self) -> None:
+        """kill -9 of the server's first process; the others end by themselves."""
+        file = self.data / "postmaster.pid"
+        os.kill(int(file.read_text().split()[0]), signal.SIGKILL)
+
+    def database(self) -> str:
+        """A fresh database's URL."""
+        self.made += 1
+        name = f"db{self.made}"
+        self.sql(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def url(self, name: str) -> str:
+        """SQLAlchemy's URL of a database."""
+        return f"postgresql+psycopg://me:{QUOTED}@127.0.0.1:{self.port}/{name}"
+
+    def sql(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """One statement as the server's owner, by itself; its rows."""
+        import psycopg
+
+        where = f"host=127.0.0.1 port={self.port} user=me dbname={database} password='{PASSWORD}'"
+        with psycopg.connect(where, autocommit=True) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def _run(self, program: str, *arguments: str) -> None:
+        out = subprocess.DEVNULL if program == "pg_ctl" else subprocess.PIPE  # the server inherits a pipe and holds it
+        done = subprocess.run(
+            [str(self._bin / program), *arguments], cwd="/", stdout=out, stderr=out, text=True, check=False, **self._as
+        )
+        assert done.returncode == 0, f"{program}: {done.stderr}"

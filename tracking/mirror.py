@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from tracking import names
+from tracking import database, names
 from tracking.bulk import FreshRuns
 from tracking.calls import batches_of, clipped, dataset_of, point_of
 from tracking.errors import RefusedError, TrackingError, one_line
@@ -77,6 +77,8 @@ class Mirror:
             advice = f"restore it (mlflow experiments restore -x {found.experiment_id}) or choose another name"
             raise TrackingError(f"experiment {sweep.experiment!r} was deleted in MLflow; {advice}")
         if found is not None:
+            if database.is_database(self._uri):
+                database.refuse_unreachable(found.artifact_location)
             return str(found.experiment_id)
         tags = {names.EXPERIMENT_KIND: names.TRAINING_EXPERIMENT}
         if sweep.primary_metric is not None:
@@ -90,10 +92,12 @@ class Mirror:
 
     def _location(self, experiment: str) -> str | None:
         """A home's own store keeps artifacts in the home; a server decides for itself."""
-        if not self._uri.startswith("sqlite:"):
+        shared = database.is_database(self._uri)
+        if not shared and not self._uri.startswith("sqlite:"):
             return None
+        place = database.artifact_place(self._artifact_root) if shared else str(self._artifact_root.resolve())
         readable = re.sub(r"[^\w.-]+", "-", experiment).strip("-.")
-        return str(self._artifact_root.resolve() / f"{readable}-{hashlib.sha256(experiment.encode()).hexdigest()[:8]}")
+        return f"{place.rstrip('/')}/{readable}-{hashlib.sha256(experiment.encode()).hexdigest()[:8]}"
 
     def _offer_view(self, sweep: SweepRow) -> None:
         """The UI shows no metric unless asked: a view with the sweep's trials, the best first."""

@@ -20,6 +20,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking._tracking_service.utils import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
+from tracking import database
 from tracking.errors import TrackingError, one_line, without_credentials
 
 _ANSWER_WITHIN = 5  # seconds that a server has for its first answer; name lookup and connection have as many each
@@ -37,6 +38,8 @@ def connect(tracking_uri: str, artifact_root: Path | None = None) -> MlflowClien
         _prepare_sqlite(sqlite_file(tracking_uri), artifact_root)
     else:
         _knock(tracking_uri)
+        if database.is_database(tracking_uri):
+            database.prepare(tracking_uri, artifact_root or Path("artifacts"))
     client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     with trouble(f"MLflow at {without_credentials(tracking_uri)} cannot be opened"):
         client.search_experiments(max_results=1)
@@ -137,8 +140,8 @@ def _knock(uri: str) -> None:
         return  # a plug-in's own scheme: only MLflow knows what to ask
     if scheme.startswith("http"):
         _ask(uri)
-    else:
-        _reach(uri, parts.hostname or "localhost", parts.port or _PORTS[scheme])
+    elif parts.hostname:  # else a socket's folder is in the query
+        _reach(uri, parts.hostname, parts.port or _PORTS[scheme])
 
 
 def _reach(uri: str, host: str, port: int) -> None:

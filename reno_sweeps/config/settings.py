@@ -18,6 +18,8 @@ _ENVIRONMENT = {
     "cache": "RENO_CACHE",
     "corpora": "RENO_CORPORA",
     "tracking_uri": "MLFLOW_TRACKING_URI",
+    "storage": "RENO_STORAGE",  # its password stays off the command line, which others on the machine can read
+    "ray_address": "RENO_RAY_ADDRESS",
 }
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql", "oracle")
 _SERVERS = ("http", "https", "databricks")

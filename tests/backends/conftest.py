@@ -8,7 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from reno_sweeps.search.storage import open_storage
 from tests.backends.postgres import Postgres, binaries
+from tests.search.conftest import fold_score
+
+__all__ = ["fold_score"]
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +26,18 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def template(postgres: Postgres) -> str:
+    """The name of a database with Optuna's tables and no study: making them takes longer than most tests."""
+    url = postgres.database()
+    open_storage(url).engine.dispose()
+    return url.rpartition("/")[2]
+
+
 @pytest.fixture
-def url(postgres: Postgres) -> str:
-    """An empty database."""
-    return postgres.database()
+def url(postgres: Postgres, template: str) -> str:
+    """A storage without a study."""
+    return postgres.database(template)
 
 
 @pytest.fixture

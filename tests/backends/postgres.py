@@ -1,4 +1,4 @@
-"""A PostgreSQL server of one's own: a cluster in a temporary folder, on a free port of this machine, with a password."""
+"""A PostgreSQL server of one's own: in a temporary folder, on a free port of this machine, with a password."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Postgres:
     """`with Postgres() as server`: started, and gone without a trace at the end."""
 
     port: int = field(default_factory=free_port)
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp")))  # noqa: S108
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp")))
     made: int = 0
 
     def __enter__(self) -> Postgres:
@@ -92,11 +92,11 @@ class Postgres:
         file = self.data / "postmaster.pid"
         os.kill(int(file.read_text().split()[0]), signal.SIGKILL)
 
-    def database(self) -> str:
-        """A fresh database's URL."""
+    def database(self, template: str = "template1") -> str:
+        """A fresh database's URL, a copy of `template`."""
         self.made += 1
         name = f"db{self.made}"
-        self.sql(f"CREATE DATABASE {name}")
+        self.sql(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
 
     def url(self, name: str) -> str:

@@ -21,7 +21,7 @@ SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave unreadabl
 SkipMissing = Annotated[
     bool, typer.Option("--skip-missing", help="Leave out cells whose encoders have no weights here, and say so.")
 ]
-RayAddress = Annotated[str | None, typer.Option(help="An existing Ray cluster, or auto.")]
+RayAddress = Annotated[str | None, typer.Option(help="A Ray cluster, or auto (env RENO_RAY_ADDRESS).")]
 Workers = Annotated[str | None, typer.Option(help="Processes that embed clips: N or auto.")]
 Controls = Annotated[
     bool, typer.Option("--controls", help="Train the winner on shuffled labels too: it must fall to chance.")

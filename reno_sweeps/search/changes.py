@@ -185,10 +185,13 @@ class Changes:
 
     def _commit_again(self, turn: tuple[int, str] | None) -> None:
         """A commit whose answer was lost may have been made: the turn's mark tells."""
-        known, self.facts = self.facts, {}
-        self._begin()
-        found, self.facts = self.facts, known
-        if turn is None or self.turn_of(found) == turn:
+        known = self.facts
+        try:
+            self._begin()
+            found = self.turn_of(self.facts)
+        finally:
+            self.facts = known
+        if turn is None or found == turn:
             return
         self.leave()
         self._replay(self._log[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from optuna.trial import TrialState
 
 from reno_sweeps.records import FoldScore, Trial, UserError
 from reno_sweeps.search import lease
-from reno_sweeps.search.storage import StorageError, explained, shown
+from reno_sweeps.search.storage import StorageError, TakenOverError, explained, shown
 from reno_sweeps.search.stored_study import DRIVER, StoredStudy
 from reno_sweeps.search.study import STATES, frozen
 from reno_sweeps.space import Distribution, Value
@@ -94,7 +95,7 @@ class Ledger(StoredStudy):
             return
         mine, other = lease.own(now), self._holder()
         if other is None or not other.same_driver(mine):
-            raise StorageError(f"sweep {self.name!r} was taken over by another driver while this one did not answer")
+            raise TakenOverError(f"sweep {self.name!r} was taken over by another driver while this one did not answer")
         self.keep("lease", mine.to_dict())
         self._renewed = now
 
@@ -102,7 +103,7 @@ class Ledger(StoredStudy):
         """Let go, with what is still running put back to WAITING; nothing where another has taken over."""
         if self.shared:
             self._driving = False
-            with self.together():
+            with contextlib.suppress(TakenOverError), self.together():
                 self._put_back_from({self._me})
                 self.keep("leases", {k: v for k, v in self._leases().items() if k != self._me})
             return

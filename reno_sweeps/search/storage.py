@@ -134,3 +134,7 @@ def _line(error: BaseException) -> str:
 
 class StorageError(UserError):
     """The truth cannot be read or written: the sweep stops at once, and goes on with resume."""
+
+
+class TakenOverError(StorageError):
+    """Another driver has what this one was training: it seemed dead."""

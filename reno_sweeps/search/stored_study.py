@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from reno_sweeps.records import FoldScore, Trial, UserError
 from reno_sweeps.search import lease
 from reno_sweeps.search.changes import TURN, Changes
-from reno_sweeps.search.storage import StorageError, explained, open_storage, shown
+from reno_sweeps.search.storage import TakenOverError, explained, open_storage, shown
 from reno_sweeps.search.study import STATES
 
 WORDS = {state: word for word, state in STATES.items()}
@@ -139,7 +139,7 @@ class StoredStudy:
         if mine and found.state == TrialState.RUNNING and found.user_attrs.get(DRIVER) == self._me:
             return
         if mine:
-            raise StorageError(f"sweep {self.name!r} was taken over by another driver while this one did not answer")
+            raise TakenOverError(f"sweep {self.name!r} was taken over by another driver while this one did not answer")
         self._ids[number], self._drivers[number] = found._trial_id, found.user_attrs.get(DRIVER)
         trial = _read(found)
         if number == before:

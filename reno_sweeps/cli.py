@@ -85,9 +85,7 @@ def run(
     home: Home = None,
     cache: Cache = None,
     tracking_uri: TrackingUri = None,
-    storage: Annotated[
-        str | None, typer.Option(help="Optuna's storage (env RENO_STORAGE; else the home's).")
-    ] = None,
+    storage: Annotated[str | None, typer.Option(help="Optuna's storage (env RENO_STORAGE; else the home's).")] = None,
     ray_address: RayAddress = None,
     device: Device = None,
     gpus: Annotated[str | None, typer.Option(help="How many GPUs: N or auto.")] = None,

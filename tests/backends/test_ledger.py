@@ -173,9 +173,10 @@ def processes(script: str, count: int, *arguments: str) -> list[subprocess.Popen
     ]  # fmt: skip
 
 
+@pytest.mark.timeout(1000)
 def test_four_processes_that_open_an_empty_database_at_once_agree_and_claim_each_trial_once(postgres):
     url = postgres.database()
-    ended = [(process, *process.communicate(timeout=200)) for process in processes(RACE, 4, url)]
+    ended = [(process, *process.communicate(timeout=900)) for process in processes(RACE, 4, url)]
     words = [out.split() for _, out, _ in ended]
 
     assert [process.returncode for process, *_ in ended] == [0] * 4, [said for *_, said in ended]
@@ -288,12 +289,13 @@ def test_a_server_that_stays_away_ends_the_sweep_with_one_line(postgres, templat
         began = time.monotonic()
         with pytest.raises(StorageError):
             one.end_lease()
+        waited = time.monotonic() - began
     finally:
         postgres.start()
 
     assert "\n" not in str(refusal.value)
     assert "p%40ss" not in str(refusal.value)
-    assert time.monotonic() - began < 2
+    assert waited < 2  # once is enough
     assert begin(url).facts == {**FACTS, "turn": one.facts["turn"], "leases": one.facts["leases"]}
 
 

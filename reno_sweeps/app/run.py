@@ -100,7 +100,8 @@ class _Session:
 
         settings = self._opened.settings
         writer = Writer(settings.tracking_uri, settings.home / "artifacts", say=logger.warning)
-        place = writer.open_sweep(parent.sweep_row(self._stored, "RUNNING"))
+        with self._ledger.in_turn():  # of two drivers that begin at once the second finds the first's runs
+            place = writer.open_sweep(parent.sweep_row(self._stored, "RUNNING"))
         self._stack.callback(writer.close, 1.0)
         self._ledger.keep("experiment_id", place.experiment_id)
         self._ledger.keep("parent_run_id", place.parent_run_id)

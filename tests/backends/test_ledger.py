@@ -13,6 +13,7 @@ import pytest
 
 from reno_sweeps.search import changes, lease, storage
 from reno_sweeps.search.ledger import Ledger, StorageError
+from tests.search import test_ledger as contract
 from tests.search.test_ledger import (
     FACTS,
     SPACE,
@@ -22,7 +23,22 @@ from tests.search.test_ledger import (
     timeless,
 )
 
-__all__ = [name for name in globals() if name.startswith("test_")]  # the same tests, with a database's `url`
+CONTRACT = (  # the same tests, with a database's `url`; those of leases on a local storage are not for it
+    "test_a_proposal_is_read_back_equal_in_value_type_and_last_bit",
+    "test_everything_is_read_back_equal",
+    "test_an_extreme_objective_is_read_back",
+    "test_a_fold_can_be_stored_again_and_dropped",
+    "test_two_sweeps_in_one_storage_know_nothing_of_each_other",
+    "test_another_sweep_of_that_name_is_refused",
+    "test_an_unknown_sweep_is_refused_where_none_may_be_made",
+    "test_after_a_death_between_any_two_writes_the_ledger_is_whole_and_goes_on",
+    "test_a_trial_that_nearly_failed_and_then_completed_has_no_reason",
+    "test_changes_made_together_are_seen_by_others_at_once_at_the_end",
+    "test_of_changes_made_together_an_error_leaves_none_here_or_there",
+    "test_after_a_transaction_is_lost_half_way_nothing_more_of_it_is_written",
+)
+globals().update({name: getattr(contract, name) for name in CONTRACT})
+
 pytestmark = pytest.mark.slow
 ROOT = str(Path(storage.__file__).parents[2])
 

@@ -56,7 +56,7 @@ def test_two_drivers_mirror_one_sweep_into_one_run_a_trial(uri, tmp_path, a_swee
     assert places[0] == places[1]
     assert len(runs) == 5
     assert {run.info.status for run in runs} == {"RUNNING", "FINISHED"}
-    assert sum("test_macro_f1" in run.data.metrics for run in runs) == 4
+    assert sum("fold_0/val_macro_f1" in run.data.metrics for run in runs) == 4
 
 
 def test_artifacts_go_to_the_home_and_nothing_to_the_current_folder(uri, tmp_path, a_sweep, monkeypatch):

@@ -54,7 +54,8 @@ class Stack:
     def environment(self, service: str, **more: str) -> dict[str, str]:
         """What a container would be given, with this machine's places."""
         given = {name: self.filled(str(value)) for name, value in self.services[service].get("environment", {}).items()}
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH", "LANG") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        kept["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
         return {**kept, "PYTHONUNBUFFERED": "1", **given, **more}
 
     def filled(self, text: str) -> str:
@@ -145,11 +146,14 @@ def prove_login(up: Stack) -> None:
     url = f"http://127.0.0.1:{up.ports['mlflow']}/api/2.0/mlflow/experiments/search"
     admin = ("admin", up.secrets["MLFLOW_ADMIN_PASSWORD"])
     until = time.monotonic() + PATIENCE
+    proved("the S3-compatible server runs", up.running[0].poll() is None)
     while not ask(url) and time.monotonic() < until and up.running[-1].poll() is None:
         time.sleep(1)
     proved("MLflow refuses who has no password (401)", ask(url) == 401)
     proved("MLflow refuses a wrong password (401)", ask(url, ("admin", "password")) == 401)
     proved("MLflow lets the administrator in (200)", ask(url, admin) == 200)
+    unsigned = ask(f"http://127.0.0.1:{up.ports['s3']}/mlflow/")
+    proved(f"S3-compatible storage refuses who has no key ({unsigned})", unsigned in {400, 401, 403})
     proved("MLflow refuses another host's name (403)", ask(url, admin, host="evil.example") == 403)
 
 

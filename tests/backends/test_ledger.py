@@ -173,7 +173,8 @@ one.take_lease(0.0)
 for _ in range(5):
     one.add(0, {"lr": 0.5}, {"lr": Float(0.1, 1.0)})
 won = [n for n in range(5) if one.claim(n, 0.0)]
-print(one.facts["ahead"], *won)
+print(one.facts["ahead"], *won, flush=True)
+sys.stdin.read()  # a driver that ended would leave its trials to the others
 """
 
 
@@ -183,7 +184,7 @@ def processes(script: str, count: int, *arguments: str) -> list[subprocess.Popen
     return [
         subprocess.Popen(
             [sys.executable, "-c", script, *arguments, moment, str(number)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
         )
         for number in range(count)
     ]  # fmt: skip
@@ -192,10 +193,11 @@ def processes(script: str, count: int, *arguments: str) -> list[subprocess.Popen
 @pytest.mark.timeout(1000)
 def test_four_processes_that_open_an_empty_database_at_once_agree_and_claim_each_trial_once(postgres):
     url = postgres.database()
-    ended = [(process, *process.communicate(timeout=900)) for process in processes(RACE, 4, url)]
-    words = [out.split() for _, out, _ in ended]
+    drivers = processes(RACE, 4, url)
+    words = [driver.stdout.readline().split() for driver in drivers]
+    errors = [driver.communicate()[1] for driver in drivers]
 
-    assert [process.returncode for process, *_ in ended] == [0] * 4, [said for *_, said in ended]
+    assert [driver.returncode for driver in drivers] == [0] * 4, errors
     assert len({ahead for ahead, *_ in words}) == 1
     assert sorted(number for _, *won in words for number in won) == list("01234")
     found = Ledger(url, "sweep", direction="maximize")

@@ -77,6 +77,7 @@ def _hush() -> None:
     """Keep from stderr what also rises as an exception and is said once: retries, tracebacks of a locked file."""
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # MLflow inserts points that are there, then asks which
 
 
 # --- SQLite -------------------------------------------------------------------------------------------------

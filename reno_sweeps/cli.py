@@ -11,7 +11,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from reno_sweeps import lines
 from reno_sweeps.cli_data import corpus_app, encoders_app
+from reno_sweeps.cli_operations import clean, export, import_
 from reno_sweeps.cli_results import compare, predictions, report, table
 from reno_sweeps.cli_words import (
     Cache,
@@ -20,6 +22,7 @@ from reno_sweeps.cli_words import (
     Download,
     Home,
     Json,
+    LogJson,
     Name,
     Quiet,
     RayAddress,
@@ -42,7 +45,8 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            typer.echo("interrupted; what had finished is stored: the same command goes on from there", err=True)
+            said = "interrupted; what had finished is stored: the same command goes on from there"
+            lines.say(said, "interrupted", "warning")
             raise typer.Exit(130) from None
 
 
@@ -97,6 +101,7 @@ def run(
     ] = False,
     json: Json = False,
     quiet: Quiet = False,
+    log_json: LogJson = False,  # noqa: ARG001  # main has looked for it
 ) -> None:
     """Run a sweep, or continue it where it was: every trial and fold is tracked in MLflow.
 
@@ -129,6 +134,9 @@ def resume(
     max_failed: Annotated[int | None, typer.Option(help="More failed trials than this: exit code 3.")] = None,
     controls: Controls = False,
     umap: Umap = False,
+    corpus: Annotated[str | None, typer.Option(help="Where the same corpus lies now: folder or table.")] = None,
+    root: Root = None,
+    weights: Weights = None,
     home: Home = None,
     tracking_uri: TrackingUri = None,
     ray_address: RayAddress = None,
@@ -136,6 +144,7 @@ def resume(
     gpus: Annotated[str | None, typer.Option(help="How many GPUs: N or auto.")] = None,
     json: Json = False,
     quiet: Quiet = False,
+    log_json: LogJson = False,  # noqa: ARG001  # main has looked for it
 ) -> None:
     """Continue a stopped or killed sweep where it was: no finished trial is lost or repeated.
 
@@ -147,7 +156,8 @@ def resume(
         "max_failed": max_failed, "home": home, "tracking_uri": tracking_uri, "ray_address": ray_address,
         "device": device, "gpus": gpus, "controls": controls or None, "umap": umap or None,
     }  # fmt: skip
-    end(commands.resume(name, options, trials=trials, time=time, quiet=quiet), json)
+    places = {"corpus": corpus, "root": root and str(root), "weights": weights or ()}
+    end(commands.resume(name, options, trials=trials, time=time, places=places, quiet=quiet), json)
 
 
 @app.command()
@@ -181,8 +191,9 @@ def ui(
     raise typer.Exit(looking.ui(home, tracking_uri, host, port))
 
 
-for command in (report, predictions, compare, table):
+for command in (report, predictions, compare, table, export, clean):
     app.command()(command)
+app.command("import")(import_)
 
 
 @app.command()
@@ -301,14 +312,14 @@ def end(outcome: Any, json: bool) -> NoReturn:
     """Print a sweep's result and leave with its exit code."""
     show(outcome.result, json)
     for message in outcome.messages:
-        typer.echo(message, err=True)
+        lines.say(message, "end", "warning" if outcome.exit_code else "info", exit_code=outcome.exit_code)
     raise typer.Exit(outcome.exit_code)
 
 
 def refuse(error: BaseException) -> int:
     """Bad input: at most three lines on stderr, exit code 2."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    typer.echo("\n".join(lines[:3]), err=True)
+    said = [line for line in str(error).splitlines() if line.strip()]
+    lines.say("\n".join(said[:3]), "refused", "error", exit_code=2)
     return 2
 
 
@@ -322,19 +333,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     for variable, value in quiet.items():
         os.environ.setdefault(variable, value)
-    _log_to_stderr()
+    lines.configure(_form(sys.argv[1:] if arguments is None else arguments))
     sys.exit(_run(arguments))
 
 
-def _log_to_stderr() -> None:
-    import logging
-
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+def _form(arguments: Sequence[str]) -> str:
+    """How news are written on stderr: asked for before Typer looks, so that its refusals are written so too."""
+    return "json" if "--log-json" in arguments or os.environ.get(lines.VARIABLE) == "json" else "text"
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     from reno_sweeps.records import UserError
 
+    form = os.environ.get(lines.VARIABLE) or "text"
+    if form not in lines.FORMS:
+        return refuse(UserError(f"{lines.VARIABLE}={form} is no form of news\non offer: {', '.join(lines.FORMS)}"))
     try:
         code = app(arguments, standalone_mode=False)
     except UserError as error:

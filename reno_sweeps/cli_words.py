@@ -13,6 +13,9 @@ Cache = Annotated[Path | None, typer.Option(help="Folder of cached embeddings (e
 TrackingUri = Annotated[str | None, typer.Option(help="MLflow's store (env MLFLOW_TRACKING_URI; default in the home).")]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON value on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
+LogJson = Annotated[
+    bool, typer.Option("--log-json", help="Progress and warnings as JSON, an object a line (env RENO_LOG=json).")
+]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda; never silently another.")]
 Root = Annotated[Path | None, typer.Option(help="Where a named corpus lies (env RENO_CORPORA: one folder per id).")]
 Weights = Annotated[list[str] | None, typer.Option(help="ID=PATH: weights of an encoder; may be repeated.")]

@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import socket
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -172,9 +173,27 @@ def knock(address: str) -> None:
 
 def _folder() -> Path:
     """A folder of Ray's temporary files, mode 0700; what killed drivers of this user left is removed."""
-    base = tempfile.gettempdir() if len(tempfile.gettempdir()) <= LONGEST else "/tmp"  # noqa: S108  # mkdtemp is safe
-    _sweep_temporary(Path(base))
-    return Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{os.getpid()}-", dir=base))
+    _sweep_temporary(_base())
+    return Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{os.getpid()}-", dir=_base()))
+
+
+def _base() -> Path:
+    return Path(tempfile.gettempdir() if len(tempfile.gettempdir()) <= LONGEST else "/tmp")  # noqa: S108  # mkdtemp is safe
+
+
+def leftovers(base: Path | None = None) -> list[Path]:
+    """Ray's temporary folders of this user's drivers that live no more: a kill left them."""
+    import psutil
+
+    found = []
+    for folder in sorted((base or _base()).glob(f"{TEMPORARY}*")):
+        owner = folder.name.removeprefix(TEMPORARY).split("-")[0]
+        with contextlib.suppress(OSError):  # another driver removes it too
+            known = folder.lstat()
+            ours = stat.S_ISDIR(known.st_mode) and known.st_uid == os.getuid()
+            if ours and owner.isdigit() and not psutil.pid_exists(int(owner)):
+                found.append(folder)
+    return found
 
 
 def _processes(folder: Path) -> list[Any]:
@@ -201,10 +220,5 @@ def _end(processes: list[Any]) -> None:
 
 
 def _sweep_temporary(base: Path) -> None:
-    import psutil
-
-    for folder in base.glob(f"{TEMPORARY}*"):
-        owner = folder.name.removeprefix(TEMPORARY).split("-")[0]
-        with contextlib.suppress(OSError):  # another driver is sweeping too
-            if owner.isdigit() and not psutil.pid_exists(int(owner)) and folder.stat().st_uid == os.getuid():
-                shutil.rmtree(folder, ignore_errors=True)
+    for folder in leftovers(base):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from reno_sweeps import lines
 
 
 @contextmanager
@@ -26,7 +27,7 @@ def catching(then: str) -> Iterator[threading.Event]:
         if caught.is_set():
             raise KeyboardInterrupt
         caught.set()
-        print(f"{then}; once more ends it now", file=sys.stderr, flush=True)  # noqa: T201
+        lines.say(f"{then}; once more ends it now", "interrupt", "warning")
 
     before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -27,9 +27,15 @@ def run(space: str, question: Mapping[str, Any], options: Mapping[str, Any], *, 
 
 
 def resume(
-    name: str, options: Mapping[str, Any], *, trials: int | None, time: str | None, quiet: bool = False
+    name: str,
+    options: Mapping[str, Any],
+    *,
+    trials: int | None,
+    time: str | None,
+    places: Mapping[str, Any] | None = None,
+    quiet: bool = False,
 ) -> Outcome:
-    """Continue a sweep where it was."""
+    """Continue a sweep where it was. `places`: corpus, root and weights, where they lie elsewhere now."""
     from reno_sweeps.app.opening import reopen
     from reno_sweeps.config import settings
     from reno_sweeps.config.sweep_file import Overrides
@@ -38,7 +44,7 @@ def resume(
     given = {key: getattr(here, key) for key, value in options.items() if value is not None and key != "home"}
     if trials is not None and trials < 1:
         raise UserError(f"--trials {trials}: at least 1")
-    opened = reopen(name, here.home, given, trials, Overrides.from_options(time=time).seconds)
+    opened = reopen(name, here, given, trials, Overrides.from_options(time=time, **(places or {})))
     from reno_sweeps.app.run import drive
 
     return drive(opened, quiet=quiet)

@@ -83,7 +83,7 @@ def catch_up(found: Stored) -> int:
     from tracking.errors import TrackingError
     from tracking.writer import Writer
 
-    if found.ledger is None or not found.facts.get("parent_run_id"):
+    if found.ledger is None or not (found.facts.get("parent_run_id") or found.facts.get("imported")):
         return 0
     lock = HomeLock(found.settings.home)
     try:
@@ -92,7 +92,10 @@ def catch_up(found: Stored) -> int:
         return 0
     writer = Writer(found.settings.tracking_uri, found.settings.home / "artifacts", say=logger.warning)
     try:
-        writer.open_sweep(parent.sweep_row(found))
+        place = writer.open_sweep(parent.sweep_row(found))
+        for key, value in (("experiment_id", place.experiment_id), ("parent_run_id", place.parent_run_id)):
+            if found.facts.get(key) != value:  # imported, or its run was deleted by hand
+                found.ledger.keep(key, value)
         for row in mirror.run_rows(found):
             writer.write(row)
         writer.drain(60.0)

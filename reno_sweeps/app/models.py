@@ -52,7 +52,7 @@ def register(
     _refuse_deaf(name, chosen.encoders, embeddings_input)
     settings = _settings(found.settings, tracking_uri, device)
     found = replace(found, settings=settings)
-    opened = opening.reopen(name, settings.home, {}, None, None)
+    opened = opening.reopen(name, settings, {}, None, Overrides())
     on, run_id = devices.settle(settings.device), _run_of(found, best)
     fitted = final.fit(found, best, opened, on)
     folder = found.folder / "model"

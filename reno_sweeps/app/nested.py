@@ -29,6 +29,21 @@ def fact(repeat: int, fold: int) -> str:
     return f"{summary.NESTED}{repeat}:{fold}"
 
 
+def identity_of(identity: str, repeat: int, fold: int) -> str:
+    """What the search inside an outer fold of a sweep asks."""
+    return digest([identity, "nested", repeat, fold])
+
+
+def folder_of(repeat: int, fold: int) -> str:
+    """Where the files of an outer fold's search lie, below the sweep's folder."""
+    return f"nested/r{repeat}-f{fold}"
+
+
+def study_of(name: str, repeat: int, fold: int) -> str:
+    """The study of the search inside an outer fold of the sweep `name`."""
+    return f"{name} nested {repeat}.{fold}"
+
+
 def failed(facts: Mapping[str, Any]) -> int:
     """How many trials of all nested searches failed."""
     return sum(found["counts"]["failed"] for key, found in facts.items() if key.startswith(summary.NESTED) and found)
@@ -70,10 +85,10 @@ class Outer:
 
         sweep = inner_sweep(self.plan.sweep, *place)
         splits = inner_splits(self.corpus, self.plan.sweep.protocol, *place)
-        folder = self.plan.folder / "nested" / f"r{place[0]}-f{place[1]}"
+        folder = self.plan.folder / folder_of(*place)
         plan = replace(self.plan, sweep=sweep, splits=splits, folder=folder)
-        facts = {"ahead": plan.ahead, "identity": digest([self.ledger.facts["identity"], "nested", *place])}
-        study = f"{self.name} nested {place[0]}.{place[1]}"
+        facts = {"ahead": plan.ahead, "identity": identity_of(self.ledger.facts["identity"], *place)}
+        study = study_of(self.name, *place)
         ledger = Ledger(self.ledger.url, study, direction=sweep.objective.direction, facts=facts)
         ledger.take_lease(time.time())
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reno_sweeps.config.settings import Settings, masked
+from reno_sweeps.config.sweep_file import Overrides, moved
 from reno_sweeps.corpora import base_name, content_digest, open_corpus
 from reno_sweeps.encoders import encoder_facts
 from reno_sweeps.encoders._open import given_for, shelved
@@ -148,17 +149,26 @@ def open_sweep(sweep: Sweep, settings: Settings, space_text: str) -> Opened:
     return opened
 
 
-def reopen(name: str, home: Path, changes: Mapping[str, Any], trials: int | None, seconds: float | None) -> Opened:
-    """A sweep as it was begun, with a larger budget where asked. Data or weights that changed since are refused."""
-    folder = folder_of(home, name)
-    known = _read(folder)
-    if known is None:
-        raise UserError(unknown_sweep(name, home))
-    settings = replace(settings_at(known["settings"], home), **changes)
-    sweep = Sweep.from_dict(known["sweep"])
-    budget = replace(sweep.budget, trials=trials or sweep.budget.trials, seconds=seconds or sweep.budget.seconds)
+def reopen(name: str, here: Settings, changes: Mapping[str, Any], trials: int | None, now: Overrides) -> Opened:
+    """A sweep as it was begun, with a larger budget where asked. Data or weights that changed since are refused.
+
+    `now` says how long it may take, and where corpus and weights lie if they were moved.
+    """
+    known = read_state(name, here.home)
+    settings = settings_at(known["settings"], here.home)
+    settings = replace(settings, corpora=settings.corpora or here.corpora, **changes)
+    sweep = moved(Sweep.from_dict(known["sweep"]), now)
+    budget = replace(sweep.budget, trials=trials or sweep.budget.trials, seconds=now.seconds or sweep.budget.seconds)
     sweep = replace(sweep, budget=budget)
-    corpus, content, encoders = examine(sweep, settings)
+    try:
+        corpus, content, encoders = examine(sweep, settings)
+    except UserError as missing:
+        if "imported" not in known:
+            raise
+        raise UserError(
+            f"sweep {name!r} came from elsewhere, and what it learns from is not here: {str(missing).splitlines()[0]}\n"
+            f"say where it is: reno-sweep resume {name} --corpus PATH (or --root DIR), --weights ID=PATH"
+        ) from missing
     identity = identity_of(sweep, content, encoders)
     if identity != known["identity"]:
         raise UserError(
@@ -172,15 +182,20 @@ def reopen(name: str, home: Path, changes: Mapping[str, Any], trials: int | None
 def settings_at(plain: Mapping[str, Any], home: Path) -> Settings:
     """Stored settings, for a home that may have been moved since."""
     was = plain["home"]
-    moved = {key: plain[key].replace(f"sqlite:///{was}/", f"sqlite:///{home}/") for key in ("tracking_uri", "storage")}
-    return Settings.from_dict({**plain, **moved, "home": str(home)})
+    there = {key: plain[key].replace(f"sqlite:///{was}/", f"sqlite:///{home}/") for key in ("tracking_uri", "storage")}
+    return Settings.from_dict({**plain, **there, "home": str(home)})
 
 
 def write_state(opened: Opened) -> None:
     """Everything that `resume` needs, whole or not at all."""
     file = opened.folder / STATE
-    secret = any(masked(uri) != uri for uri in (opened.settings.tracking_uri, opened.settings.storage))
-    write_bytes(file, json.dumps(state_of(opened), indent=1, ensure_ascii=False).encode(), private=secret)
+    text = json.dumps(state_of(opened), indent=1, ensure_ascii=False)
+    write_bytes(file, text.encode(), private=secret(opened.settings))
+
+
+def secret(settings: Settings) -> bool:
+    """Whether a file with these settings holds a password."""
+    return any(masked(uri) != uri for uri in (settings.tracking_uri, settings.storage))
 
 
 def state_of(opened: Opened) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from reno_sweeps import lines
 from reno_sweeps.records import FoldScore, Sweep, Trial, best_of
 from reno_sweeps.reports import wording
 
@@ -30,7 +31,7 @@ class Progress:
         self._live: Any = None
 
     def __enter__(self) -> Progress:
-        if not self._quiet and sys.stderr.isatty():
+        if not self._quiet and sys.stderr.isatty() and not lines.are_json():
             from rich.console import Console
             from rich.live import Live
 
@@ -44,14 +45,17 @@ class Progress:
             self._live = None
 
     def trial(self, trial: Trial) -> None:
-        """A failed trial is said at once; everything else is in the line."""
+        """A failed trial is said at once; everything else is in the line, or for machines in one of its own."""
         if trial.state == "failed":
-            self.say(f"trial {trial.number} failed: {trial.reason}")
+            self.say(f"trial {trial.number} failed: {trial.reason}", "trial", "warning", **_facts(trial))
+        elif lines.are_json():
+            self.say(f"trial {trial.number} {trial.state}", "trial", **_facts(trial))
         self.tick()
 
     def beside(self, owner: str, scores: Sequence[FoldScore]) -> None:
         """A baseline or a refit is done."""
-        self.say(f"{' '.join(owner.split()[:2])}: {len(scores)} folds trained")
+        what = " ".join(owner.split()[:2])
+        self.say(f"{what}: {len(scores)} folds trained", "beside", owner=what, folds=len(scores))
 
     def tick(self) -> None:
         """Show where things stand, if there is something new to show."""
@@ -62,15 +66,15 @@ class Progress:
             return
         now, ended = time.monotonic(), self._ended()
         if ended != self._said[1] or now - self._said[0] > PLAIN_EVERY:
-            print(self.line(), file=sys.stderr, flush=True)  # noqa: T201  # this is where progress is shown
+            lines.say(self.line(), "progress", **self._standing())
             self._said = (now, ended)
 
-    def say(self, text: str) -> None:
-        """One line that stays."""
+    def say(self, text: str, event: str = "said", level: str = "info", **fields: Any) -> None:
+        """One line that stays; what kind of news it is, and its facts, are for machines."""
         if self._live is not None:
             self._live.console.print(text, highlight=False, markup=False)
         elif not self._quiet:
-            print(text, file=sys.stderr, flush=True)  # noqa: T201
+            lines.say(text, event, level, **fields)
 
     def line(self) -> str:
         """Trials done, best so far, time left."""
@@ -82,24 +86,43 @@ class Progress:
             metric = f"val_{self._sweep.objective.metric}"
             parts.append(f"best {metric} {best.objective:.4f}{optimistic} (trial {best.number})")
         left = self._left()
-        return " · ".join([*parts, f"about {left} left"] if left else parts)
+        return " · ".join([*parts, f"about {wording.duration(left)} left"] if left is not None else parts)
+
+    def _standing(self) -> dict[str, Any]:
+        """What the line says, as facts."""
+        best, left = best_of(self._trials, self._sweep), self._left()
+        states = [trial.state for trial in self._trials]
+        return {
+            **({"search": self._what} if self._what else {}),
+            "asked": self._asked,
+            "ended": self._ended(),
+            **{state: states.count(state) for state in ("complete", "pruned", "failed", "running")},
+            "best": best and best.objective,
+            "best_trial": best and best.number,
+            "seconds_left": None if left is None else round(left, 1),
+        }
 
     def _ended(self) -> int:
         return sum(trial.ended for trial in self._trials)
 
-    def _left(self) -> str | None:
+    def _left(self) -> float | None:
+        """Seconds, at the pace since this began; None before anything ended, and when all has."""
         done = self._ended() - self._before
         todo = self._asked - self._ended()
-        if done < 1 or todo < 1:
-            return None
-        return wording.duration((time.monotonic() - self._began) / done * todo)
+        return None if done < 1 or todo < 1 else (time.monotonic() - self._began) / done * todo
+
+
+def _facts(trial: Trial) -> dict[str, Any]:
+    took = None if trial.started is None or trial.finished is None else round(trial.finished - trial.started, 3)
+    known = {"trial": trial.number, "state": trial.state, "objective": trial.objective, "seconds": took}
+    return {**known, "reason": trial.reason} if trial.reason else known
 
 
 class ClipsSaid:
     """An extraction's progress: one line that changes on a terminal, a line every few seconds elsewhere."""
 
     def __init__(self, *, quiet: bool) -> None:
-        self._quiet, self._live = quiet, not quiet and sys.stderr.isatty()
+        self._quiet, self._live = quiet, not quiet and sys.stderr.isatty() and not lines.are_json()
         self._last = time.monotonic()
         self._open = False  # whether a line waits to be written over
 
@@ -120,13 +143,14 @@ class ClipsSaid:
             print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)  # noqa: T201  # progress
             self._open = True
         else:
-            print(line, file=sys.stderr, flush=True)  # noqa: T201
+            known = {"encoders": standing.what, "done": standing.done, "total": standing.total}
+            lines.say(line, "clips", **known, clips_per_second=standing.rate, seconds_left=standing.left)
 
     def say(self, line: str) -> None:
         """One line that stays."""
         if not self._quiet:
             self._end(clear=True)
-            print(line, file=sys.stderr, flush=True)  # noqa: T201
+            lines.say(line, "clips")
 
     def _end(self, *, clear: bool = False) -> None:
         """Leave the line that changes: as it is, or for another in its place."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reno_sweeps import interrupt
+from reno_sweeps import interrupt, lines
 from reno_sweeps.app import beside, devices, mirror, nested, parent, reporting, stored, turns
 from reno_sweeps.app.opening import Opened, state_of, write_state
 from reno_sweeps.app.preparing import Prepared, prepare
@@ -44,6 +44,7 @@ class Outcome:
 def drive(opened: Opened, *, quiet: bool = False) -> Outcome:
     """Drive a sweep to its end, or until it is interrupted: exit codes 0, 3 (too many failed) and 130."""
     began = time.monotonic()
+    lines.about(opened.name)
     with ExitStack() as stack:
         try:
             session = _Session(opened, prepare(opened, stack, quiet=quiet), stack, quiet=quiet)
@@ -191,17 +192,17 @@ class _Session:
             trials = self._ledger.trials
             sweep = self._opened.sweep
             with Progress(sweep, trials, asked=driver.asked, quiet=self._quiet) as self._progress:
-                self._progress.say(
-                    f"sweep {self._opened.name}: {workers.share.workers} workers on {workers.share.device}"
-                )
+                crew = {"workers": workers.share.workers, "device": workers.share.device}
+                said = f"sweep {self._opened.name}: {crew['workers']} workers on {crew['device']}"
+                self._progress.say(said, "begin", **crew)
                 if sweep.protocol.selection == "nested":
                     asked = cost(sweep)
                     inner, whole = asked["nested_trainings"], asked["trainings"]
-                    self._progress.say(f"nested: {inner} of {whole} trainings search inside the outer folds")
+                    self._progress.say(f"nested: {inner} of {whole} trainings search inside the outer folds", "nested")
                 for message in self._prepared.folds.messages:
-                    self._progress.say(text.spell(message))  # paths come from others
+                    self._progress.say(text.spell(message), "data")  # paths come from others
                 for sentence in cautions.of_data(self._ledger.facts):
-                    self._progress.say(f"caution: {text.spell(sentence)}")
+                    self._progress.say(f"caution: {text.spell(sentence)}", "caution", "warning")
                 finished = driver.search()
                 ours = finished and turns.wait_for_end(self._ledger, sweep.budget.trials, interrupted)
                 finished = self._finish(driver, plan) if ours else finished and ours is not None

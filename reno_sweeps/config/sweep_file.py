@@ -18,7 +18,7 @@ from reno_sweeps.records import Cell, Sweep
 from reno_sweeps.space import Categorical
 from reno_sweeps.training.configuration import parameters_of, search_of, split_pair
 
-__all__ = ["Overrides", "SpaceFile", "cost", "describe", "load", "open_space", "shipped"]
+__all__ = ["Overrides", "SpaceFile", "cost", "describe", "load", "moved", "open_space", "shipped"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it begins a folder's name
 
@@ -48,6 +48,15 @@ def open_space(space: str, overrides: Overrides | None = None, spaces_dir: Path 
     _together.examine(document, sweep)
     run = {name: value for name, value in shape.run.model_dump().items() if value is not None}
     return SpaceFile(sweep, run, path, text)
+
+
+def moved(sweep: Sweep, overrides: Overrides) -> Sweep:
+    """The same question where its corpus, its root or its weights lie elsewhere now; paths absolute."""
+    here = (Path.cwd(),)
+    corpus = sweep.corpus if overrides.corpus is None else _places.corpus_place(overrides.corpus, here)
+    root = sweep.root if overrides.root is None else _places.absolute(overrides.root, here)
+    weights = {encoder: _places.absolute(path, here) for encoder, path in overrides.weights.items()}
+    return replace(sweep, corpus=corpus, root=root, weights={**sweep.weights, **weights})
 
 
 def _sweep(document: Document, shape: _shape.SpaceShape, path: Path) -> Sweep:

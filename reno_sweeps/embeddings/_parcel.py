@@ -71,6 +71,16 @@ class Unpacked:
             self._lock = None
 
 
+def left(base: Path | None = None) -> list[Path]:
+    """The folders of unpacked weights that nobody uses."""
+    found = []
+    for folder in sorted(_base(base).glob(f"{TEMPORARY}{os.getuid()}-*")):
+        with contextlib.suppress(OSError), (folder / "lock").open("a") as lock:
+            if _is_free(lock):
+                found.append(folder)
+    return found
+
+
 def sweep(base: Path | None = None) -> list[Path]:
     """Remove the folders of unpacked weights that nobody uses; those that somebody uses are returned."""
     used = []

@@ -70,6 +70,10 @@ class FoldFiles:
         file = self._folder / "weights" / _slug(owner) / Path(score.file).name
         return _arrays(file) if file.is_file() else None
 
+    def weights_of(self, owner: str) -> list[Path]:
+        """The files of a trial's weights, fold by fold; empty where they are not kept."""
+        return sorted((self._folder / "weights" / _slug(owner)).glob("*.safetensors"))
+
     def drop_weights_of(self, owner: str) -> None:
         """Remove the weights of a trial that is not the best."""
         shutil.rmtree(self._folder / "weights" / _slug(owner), ignore_errors=True)

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from reno_sweeps.records import FoldScore, Trial, UserError
 from reno_sweeps.search import lease
 from reno_sweeps.search.storage import StorageError, TakenOverError, explained, shown
 from reno_sweeps.search.stored_study import DRIVER, StoredStudy
-from reno_sweeps.search.study import STATES, frozen
+from reno_sweeps.search.study import STATES, adopted, frozen
 from reno_sweeps.space import Distribution, Value
 
 __all__ = ["Ledger", "StorageError"]
@@ -178,15 +178,26 @@ class Ledger(StoredStudy):
         template = frozen("waiting", proposal, search)
         template.user_attrs = {"cell": cell}
 
-        def create() -> None:
-            self._ids[number] = self._storage.create_new_trial(self._study, template)
-
         with self.in_turn():
-            number = len(self.trials)
-            self._changes.do(create)
-            self._drivers[number] = None
-            trial = Trial(number, cell, "waiting", dict(proposal))
-            self.trials.append(trial)
+            return self._create(template, Trial(len(self.trials), cell, "waiting", dict(proposal)))
+
+    def adopt(self, trial: Trial, search: Mapping[str, Distribution]) -> None:
+        """Create the next trial as another ledger had it: state, scores and times. ValueError where it fits nowhere."""
+        template = adopted(trial, search)
+        folds = {f"fold:{score.repeat}:{score.fold}": score.to_dict() for score in trial.scores}
+        known = {"curve": list(trial.curve) or None, "reason": trial.reason}
+        known = {key: value for key, value in known.items() if value is not None}
+        template.user_attrs = {"cell": trial.cell, **folds, **known}
+        with self.in_turn():
+            self._create(template, replace(trial, number=len(self.trials)))
+
+    def _create(self, template: FrozenTrial, trial: Trial) -> Trial:
+        def create() -> None:
+            self._ids[trial.number] = self._storage.create_new_trial(self._study, template)
+
+        self._changes.do(create)
+        self._drivers[trial.number] = None
+        self.trials.append(trial)
         return trial
 
     def claim(self, number: int, now: float) -> bool:

@@ -6,6 +6,7 @@ import itertools
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -263,3 +264,11 @@ def frozen(
     return optuna.trial.create_trial(
         state=STATES[state], value=value, params=dict(proposal), distributions=chosen(search, proposal)
     )
+
+
+def adopted(trial: Trial, search: Mapping[str, Distribution]) -> FrozenTrial:
+    """An ended or waiting trial of another storage, with its times; ValueError for what this search cannot hold."""
+    template = frozen(trial.state, trial.proposal, search, trial.objective)
+    for moment, known in (("datetime_start", trial.started), ("datetime_complete", trial.finished)):
+        setattr(template, moment, None if known is None else datetime.fromtimestamp(known))  # noqa: DTZ006  # as Optuna
+    return template

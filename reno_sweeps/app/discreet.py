@@ -20,7 +20,7 @@ from reno_sweeps.training.configuration import split_pair
 KEPT = ("experiment", "skip_broken", "max_failed", "baselines", "controls", "umap")  # settings that are no place's
 _LOGIN = re.compile(r"(?<=://)[^\s/@'\"]+@")
 _DATABASE = re.compile(r"\b(sqlite):/{3,}[^\s'\"<>]+")
-_PATH = re.compile(r"(?<![\w./~-])~?(?:/[\w.+@~-]+)+(/[\w.+@~-]+)")
+_PATH = re.compile(r"(?<![\w./~…-])~?(?:/[\w.+@~-]+)+(/[\w.+@~-]+)")
 
 
 @dataclass(frozen=True, slots=True)

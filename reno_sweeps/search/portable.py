@@ -11,7 +11,8 @@ from reno_sweeps.records import FoldScore, Trial, UserError
 from reno_sweeps.search.ledger import Ledger, StorageError
 from reno_sweeps.space import Distribution
 
-BOUND = (
+HERE = ("lease", "leases", "turn", "ends")  # who drives
+BOUND = (*HERE, "experiment_id", "parent_run_id", "mlflow_runs", "imported")  # facts of one home, at home there alone
     "lease",
     "leases",
     "turn",

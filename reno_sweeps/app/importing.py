@@ -40,6 +40,8 @@ def bring(file: Path, name: str | None, options: Mapping[str, Any]) -> dict[str,
             return here
         with HomeLock(settings.home) as lock:
             lock.take(name)
+            if (here := _here(found, name, settings)) is not None:  # another import was faster
+                return here
             _place(archive, found, name, settings)
     behind = _finish(name, settings)
     return {**_shown(found, name, settings), "already_here": False, "mlflow_runs_behind": behind}

@@ -131,7 +131,15 @@ def test_no_place_address_or_password_travels(tmp_path: Path) -> None:
         content = b"".join(source.read(name) for name in source.namelist())
         report = source.read("report/report.html")
         reason = json.loads(source.read("study.json"))["main"]["trials"][2]["reason"]
-    for secret in (str(tmp_path), str(home), "geheim", "anna", "tracking.example", "sqlite:////", str(Path.home()) + "/"):
+    for secret in (
+        str(tmp_path),
+        str(home),
+        "geheim",
+        "anna",
+        "tracking.example",
+        "sqlite:////",
+        str(Path.home()) + "/",
+    ):
         assert secret.encode() not in content, secret
     assert report == "<p>…/studies.db, …</p>".encode()
     assert reason == "FileNotFoundError: …/sweeps/small/secret place/x.wav is gone"
@@ -390,7 +398,7 @@ def test_resume_says_that_the_corpus_is_not_here_and_how_to_say_where(made: Path
     from reno_sweeps.corpora import folder
 
     place = folder.miniature(tmp_path / "recordings")
-    space = "name: own\nhead: linear\ncorpus: {}\nencoders: [mfcc, log-mel]\nsearch:\n".format(place)
+    space = f"name: own\nhead: linear\ncorpus: {place}\nencoders: [mfcc, log-mel]\nsearch:\n"
     space += "  training.weight_decay: {type: float, low: 0.01, high: 3.0, log: true}\n"
     space += "  training.class_weights: {type: categorical, choices: [none, balanced]}\nprotocol: {n_folds: 2}\n"
     make_home(tmp_path / "a", space=space, name="own")

@@ -143,8 +143,15 @@ class ClipsSaid:
             print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)  # noqa: T201  # progress
             self._open = True
         else:
-            known = {"encoders": standing.what, "done": standing.done, "total": standing.total}
-            lines.say(line, "clips", **known, clips_per_second=standing.rate, seconds_left=standing.left)
+            lines.say(
+                line,
+                "clips",
+                encoders=standing.what,
+                done=standing.done,
+                total=standing.total,
+                clips_per_second=standing.rate,
+                seconds_left=standing.left,
+            )
 
     def say(self, line: str) -> None:
         """One line that stays."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,18 @@ def nobodys_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return base
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home as `make_home` makes it: its study takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("template") / "home"
+    make_home(folder, cache=folder.parent / "cache")
+    return folder
+
+
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    make_home(tmp_path / "home")
-    return tmp_path / "home"
+def home(tmp_path: Path, template: Path) -> Path:
+    """A home of its own, which was moved here."""
+    return Path(shutil.copytree(template, tmp_path / "home"))
 
 
 def find(home: Path, unused_for: str | None = None) -> dict[str, list[cleaning.Item]]:

@@ -61,7 +61,8 @@ def configure(form: str) -> None:
         return
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Records())
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
     sys.excepthook = _uncaught
 

@@ -21,17 +21,20 @@ KEYS = {"time", "level", "sweep", "event", "fields"}
 
 
 @pytest.fixture
-def as_json() -> Iterator[None]:
+def as_json(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:  # whose stderr is there first
     """JSON lines, and afterwards everything as it was."""
     root, hook = logging.getLogger(), sys.excepthook
-    before = root.handlers[:], root.level
+    level, before = root.level, list(root.handlers)
     lines.configure("json")
+    ours = [handler for handler in root.handlers if handler not in before]
     yield
+    for handler in ours:
+        root.removeHandler(handler)
+    root.setLevel(level)
     logging.captureWarnings(capture=False)
     sys.excepthook = hook
-    root.handlers[:], _ = before
-    root.setLevel(before[1])
-    lines.configure("text")
+    lines._Form.json = False
+    lines.about(None)
 
 
 def heard(capsys: pytest.CaptureFixture[str]) -> list[dict]:

@@ -62,7 +62,7 @@ def of(found: Stored) -> Discreet:
     """How this sweep's texts are spelled elsewhere."""
     ids = encoders_in(found.sweep)
     renamed = _renamed([encoder for encoder in ids if _is_place(encoder)])
-    owners = {}
+    owners: dict[str, str] = {}
     for encoders in _encoders_used(found.sweep):
         was, new = linear_owner(encoders), linear_owner([renamed.get(e, e) for e in encoders])
         owners |= {was: new} if was != new else {}

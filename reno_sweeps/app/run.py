@@ -192,9 +192,9 @@ class _Session:
             trials = self._ledger.trials
             sweep = self._opened.sweep
             with Progress(sweep, trials, asked=driver.asked, quiet=self._quiet) as self._progress:
-                crew = {"workers": workers.share.workers, "device": workers.share.device}
-                said = f"sweep {self._opened.name}: {crew['workers']} workers on {crew['device']}"
-                self._progress.say(said, "begin", **crew)
+                count, device = workers.share.workers, workers.share.device
+                said = f"sweep {self._opened.name}: {count} workers on {device}"
+                self._progress.say(said, "begin", workers=count, device=device)
                 if sweep.protocol.selection == "nested":
                     asked = cost(sweep)
                     inner, whole = asked["nested_trainings"], asked["trainings"]

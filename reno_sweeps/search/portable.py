@@ -13,15 +13,6 @@ from reno_sweeps.space import Distribution
 
 HERE = ("lease", "leases", "turn", "ends")  # who drives
 BOUND = (*HERE, "experiment_id", "parent_run_id", "mlflow_runs", "imported")  # facts of one home, at home there alone
-    "lease",
-    "leases",
-    "turn",
-    "ends",
-    "experiment_id",
-    "parent_run_id",
-    "mlflow_runs",
-    "imported",
-)  # facts of one home, at home there alone
 STATES = ("waiting", "complete", "pruned", "failed")
 _TEXTS, _WHOLE = ("file", "sha256"), ("repeat", "fold", "best_epoch", "epochs", "seed", "parameters", "seeds")
 

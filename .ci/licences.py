@@ -17,7 +17,7 @@ PAGE = ROOT / "docs" / "licences.md"
 
 ALLOWED = {  # what may be installed beside Apache-2.0 without a duty that reaches our users' code
     "0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CNRI-Python",
-    "ISC", "LGPL-2.1-or-later", "MIT", "MIT-0", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Zlib",
+    "ISC", "LGPL-2.1-or-later", "LGPL-3.0-only", "MIT", "MIT-0", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Zlib",
 }  # fmt: skip
 EXCEPTIONS = {  # a licence that is no free one: the package's name begins so; why it may be here
     "nvidia-": ("LicenseRef-NVIDIA-Proprietary", "CUDA's libraries, which torch's own builds bring; unchanged"),
@@ -34,7 +34,7 @@ KNOWN = {  # packages whose metadata say nothing, or say it in a text; read in t
     "audobject": "MIT", "jinja2": "BSD-3-Clause", "itsdangerous": "BSD-3-Clause", "gitdb": "BSD-3-Clause",
     "mpmath": "BSD-3-Clause", "sympy": "BSD-3-Clause", "sqlparse": "BSD-3-Clause", "torchaudio": "BSD-2-Clause",
     "pyasn1-modules": "BSD-2-Clause", "cloudpickle": "BSD-3-Clause",
-    "numba": "BSD-2-Clause", "umap-learn": "BSD-3-Clause",
+    "flask-wtf": "BSD-3-Clause", "wtforms": "BSD-3-Clause", "numba": "BSD-2-Clause", "umap-learn": "BSD-3-Clause",
 }  # fmt: skip
 WORDS = {  # as others write them → SPDX
     "Apache 2.0": "Apache-2.0", "Apache 2.0 License": "Apache-2.0", "Apache Software License": "Apache-2.0",

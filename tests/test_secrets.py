@@ -26,7 +26,7 @@ KINDS = {
     "netrc entry": r"(?m)^machine\s+\S+\s+login\s+\S+\s+password\s+\S+",
 }
 NAMED = re.compile(
-    r"(?i)[\w.-]*(?:secret|token|passw(?:or)?d|api_?key|access_?key)[\w.-]*[\"']?\s*[:=]\s*[\"']?([A-Za-z0-9+/_=-]{20,})"
+    r"(?i)[\w.-]*(?:secret|token|passw(?:or)?d|api_?key|access_?key)[\w.-]*[\"']?[ \t]*[:=][ \t]*[\"']?([A-Za-z0-9+/_=-]{20,})"
 )
 RANDOM = 4.0  # bits a letter: random base64 of 32 letters has 4.5, words and paths stay below 3.8
 
@@ -93,6 +93,7 @@ def test_the_scan_finds_what_is_planted(secret: str) -> None:
     [
         "token = folder / 'token'",
         "password: ${POSTGRES_PASSWORD}",
+        "S3_SECRET_KEY=\nMLFLOW_ADMIN_USERNAME=administrator_of_all",
         "RAY_AUTH_TOKEN_PATH=/run/secrets/ray/auth_token_file",
     ],
 )

@@ -59,24 +59,26 @@ def configure(form: str) -> None:
     if not _Form.json:
         logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
         return
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Records())
-    logging.getLogger().addHandler(handler)
+    logging.getLogger().addHandler(_Records(logging.WARNING))
     logging.getLogger().setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
     sys.excepthook = _uncaught
 
 
-class _Records(logging.Formatter):
-    """A log record as a JSON line."""
+class _Records(logging.Handler):
+    """Log records as JSON lines, where the other lines go."""
 
-    def format(self, record: logging.LogRecord) -> str:
+    def emit(self, record: logging.LogRecord) -> None:
         """One line, whatever the record's message holds."""
-        fields: dict[str, Any] = {"logger": record.name}
-        if record.exc_info:
-            fields["traceback"] = self.formatException(record.exc_info)
-        level = record.levelname.lower()
-        return written(record.getMessage(), level, level, fields, record.created)
+        try:
+            fields: dict[str, Any] = {"logger": record.name}
+            if record.exc_info:
+                fields["traceback"] = logging.Formatter().formatException(record.exc_info)
+            level = record.levelname.lower()
+            line = written(record.getMessage(), level, level, fields, record.created)
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
+        except Exception:  # noqa: BLE001  # as every handler of logging
+            self.handleError(record)
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:

@@ -95,9 +95,8 @@ def _place(archive: Archive, found: Foreign, name: str, settings: Settings) -> N
         (stage / name).rename(folder)
         _restore(found, name, settings)
         state = {**found.state, "name": name, "settings": settings.to_dict(), "imported": found.mark}
-        write_bytes(folder / opening.STATE, json.dumps(state, indent=1, ensure_ascii=False).encode())
-        if opening.secret(settings):
-            (folder / opening.STATE).chmod(0o600)
+        text = json.dumps(state, indent=1, ensure_ascii=False)
+        write_bytes(folder / opening.STATE, text.encode(), private=opening.secret(settings))
         (folder / UNFINISHED).unlink()
     except BaseException:
         if not (folder / opening.STATE).exists() and (folder / UNFINISHED).exists():

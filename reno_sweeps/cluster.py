@@ -106,6 +106,26 @@ class Ray:
         self.close()
 
 
+def nodes() -> list[dict[str, Any]]:
+    """The living nodes of the Ray that this process has joined: their names, cores and GPUs."""
+    import ray
+
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    found = [{"host": node["NodeManagerHostname"], "address": node["NodeManagerAddress"]} for node in alive]
+    for known, node in zip(found, alive, strict=True):
+        known |= {"cpus": int(node["Resources"].get("CPU", 0)), "gpus": int(node["Resources"].get("GPU", 0))}
+    return found
+
+
+def beside_the_driver() -> dict[str, Any]:
+    """Options of an actor that must live as long as the driver: on its node, whatever other nodes do."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = ray.get_runtime_context().get_node_id()
+    return {"num_cpus": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(here, soft=False)}
+
+
 def _start(folder: Path, address: str | None) -> None:
     """Start a private Ray on this machine, or join the cluster at `address`."""
     import ray

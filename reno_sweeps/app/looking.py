@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def status(name: str | None, home: Path | None) -> Any:
     return {
         **found.summary(),
         "state": found.progress,
+        "drivers": _drivers(found),
         "running": _running(found),
         "seconds_left": _seconds_left(found),
     }
@@ -64,6 +66,15 @@ def _seconds_left(found: Stored) -> float | None:
         return None
     spent = max(t.finished or 0.0 for t in ended) - min(t.started or 0.0 for t in ended)
     return round(spent / len(ended) * (found.asked - len(ended)), 1)
+
+
+def _drivers(found: Stored) -> list[dict[str, Any]]:
+    """Who drives now, and with which workers, of a cluster on which nodes."""
+    from reno_sweeps.search import lease
+
+    crews = found.facts.get("crews") or {}
+    living = lease.living(found.facts, time.time())
+    return [{"host": one.host, "pid": one.pid, **(crews.get(one.driver) or {})} for one in living]
 
 
 def _running(found: Stored) -> list[dict[str, Any]]:

@@ -93,6 +93,8 @@ class _Session:
         self._progress: Progress | None = None
         self._worked = 0.0
         self._told = 0.0
+        self._crew: Callable[[], dict[str, Any]] | None = None
+        self._known: dict[str, Any] | None = None
 
     def _open_mirror(self) -> Writer:
         from tracking import names
@@ -138,6 +140,9 @@ class _Session:
 
     def tick(self) -> None:
         """Show where things stand."""
+        if self._crew is not None and (crew := self._crew()) != self._known:
+            self._ledger.keep_crew(crew)
+            self._known = crew
         if self._progress is not None:
             self._progress.tick()
 
@@ -187,6 +192,7 @@ class _Session:
             self._data(), address=settings.ray_address, device=settings.device, gpus=settings.gpus
         ) as workers:
             plan = replace(plan, device=workers.share.device)
+            self._crew = workers.crew
             driver = Driver(plan, self._ledger, workers, self, interrupted=interrupted)
             self._ledger.keep("asked", driver.asked)
             trials = self._ledger.trials

@@ -6,10 +6,13 @@ import contextlib
 import ctypes
 import logging
 import os
+import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Collection, Sequence
+from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +26,7 @@ from ray.tune.search import Searcher  # noqa: E402
 
 from reno_sweeps.records import Event, Key, Model  # noqa: E402
 from reno_sweeps.search.mailbox import ATTEMPTS, CLOSED, Mailbox  # noqa: E402
-from reno_sweeps.search.share import Share, share  # noqa: E402
+from reno_sweeps.search.share import Share, share, workers_now  # noqa: E402
 
 if TYPE_CHECKING:
     from reno_sweeps.training.trainer import Data
@@ -34,13 +37,17 @@ BATCH = 0.3  # seconds of news that a worker sends at once; so late may a stop b
 POLL = 0.05  # seconds between two looks into an empty mailbox
 LONG_POLL = 0.25  # likewise while everybody trains and nothing comes: each look costs the workers their time
 LAST = 30.0  # seconds in which Tune's thread hears that it should leave; it listens between two waits for workers
+LOOK = 5.0  # seconds between two looks at the nodes of a cluster
+PENDING = 200  # workers that a cluster may be asked for before it has room: its autoscaler sees what is wanted
 REST = 0.1  # seconds between two looks of an idle worker
 
 
 class CohortTrainable(tune.Trainable):
     """One Tune trial: trains a cohort to its end in one step. The process is reused for the next cohort."""
 
-    def setup(self, config: dict[str, Any], data: Data, mailbox: Any, device: str) -> None:  # noqa: ARG002, D102
+    def setup(self, config: dict[str, Any], data: Data, mailbox: Any, device: str, version: str) -> None:  # noqa: ARG002, D102, PLR0913
+        if (here := metadata.version("reno-sweeps")) != version:
+            raise RuntimeError(f"{socket.gethostname()} has reno-sweeps {here}, the driver {version}: install the same")
         self._data, self._mailbox, self._device = data, mailbox, device
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:  # noqa: ARG002, D102  # Tune's signature
@@ -158,18 +165,36 @@ class Dispatcher:
         except BaseException:
             self._ray.close()
             raise
-        self._mailbox: Any = ray.remote(num_cpus=0)(Mailbox).remote()
+        self._joined, self._gpus, self._look = address is not None, gpus, time.monotonic() + LOOK
+        self._mailbox: Any = ray.remote(**cluster.beside_the_driver())(Mailbox).remote()
+        self._there, self._nodes = self.share.workers, cluster.nodes() if self._joined else []
         self._sent = 0
         self._closing = False
         self._died: BaseException | None = None
-        limit = self.share.workers if gpus is not None and gpus < self._ray.resources.get("GPU", 0) else None
+        fewer = gpus is not None and (self._joined or gpus < self._ray.resources.get("GPU", 0))
+        limit = self.share.workers if fewer else None
         self._tune = threading.Thread(target=self._run_tune, args=(data, limit), name="tune", daemon=True)
         self._tune.start()
 
     @property
     def capacity(self) -> int:
-        """How many cohorts train at once."""
+        """How many cohorts train at once; on a cluster as many as its nodes of this moment hold."""
+        if self._joined and time.monotonic() > self._look:
+            self._look = time.monotonic() + LOOK
+            self._look_around()
         return self.share.workers
+
+    def crew(self) -> dict[str, Any]:
+        """Who works: how many, on what, and on a cluster the nodes that were there at the last look."""
+        return {"workers": self._there, "device": self.share.device, "nodes": self._nodes}
+
+    def _look_around(self) -> None:
+        found, before = workers_now(self.share, self._gpus, ray.cluster_resources()), self._there
+        self._there, self._nodes = found, cluster.nodes()
+        if found != before:
+            now = f"{found} workers on {self.share.device}, {len(self._nodes)} nodes"
+            logger.warning("the cluster has changed: %s", now if found else f"{now}; waiting for some")
+            self.share = replace(self.share, workers=max(1, found))
 
     def send(self, models: Sequence[Model]) -> None:
         """Queue a cohort; workers take cohorts in the order in which they were sent."""
@@ -221,7 +246,8 @@ class Dispatcher:
         self.close()
 
     def _run_tune(self, data: Data, limit: int | None) -> None:
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.share.workers)  # else workers start one after another
+        # else workers start one after another
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(PENDING * self._joined, self.share.workers))
         try:
             _tuner(data, self._mailbox, self.share, self._ray.folder, limit).fit()
         except BaseException as error:  # noqa: BLE001  # a thread's death must reach the driver, whatever its cause
@@ -231,7 +257,9 @@ class Dispatcher:
 
 def _tuner(data: Data, mailbox: Any, part: Share, folder: Path, limit: int | None) -> tune.Tuner:
     """`limit`: cohorts at once where resources alone would allow more."""
-    trainable = tune.with_parameters(CohortTrainable, data=data, mailbox=mailbox, device=part.device)
+    trainable = tune.with_parameters(
+        CohortTrainable, data=data, mailbox=mailbox, device=part.device, version=metadata.version("reno-sweeps")
+    )
     return tune.Tuner(
         tune.with_resources(trainable, part.resources()),
         tune_config=tune.TuneConfig(

@@ -115,6 +115,13 @@ class Ledger(StoredStudy):
                 self.put_back(trial.number)
         self.keep("lease", None)
 
+    def keep_crew(self, crew: Mapping[str, Any]) -> None:
+        """Tell who works for this driver, for those who watch; what dead drivers told is forgotten."""
+        with self.in_turn():
+            known = {self._me} | {other.driver for other in self.others}
+            crews = {driver: found for driver, found in (self.facts.get("crews") or {}).items() if driver in known}
+            self.keep("crews", {**crews, self._me: crew})
+
     def elsewhere(self, number: int) -> bool:
         """Whether another driver trains a trial."""
         running = self.trials[number].state == "running"

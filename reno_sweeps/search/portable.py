@@ -11,7 +11,7 @@ from reno_sweeps.records import FoldScore, Trial, UserError
 from reno_sweeps.search.ledger import Ledger, StorageError
 from reno_sweeps.space import Distribution
 
-HERE = ("lease", "leases", "turn", "ends")  # who drives
+HERE = ("lease", "leases", "crews", "turn", "ends")  # who drives
 BOUND = (*HERE, "experiment_id", "parent_run_id", "mlflow_runs", "imported")  # facts of one home, at home there alone
 STATES = ("waiting", "complete", "pruned", "failed")
 _TEXTS, _WHOLE = ("file", "sha256"), ("repeat", "fold", "best_epoch", "epochs", "seed", "parameters", "seeds")

@@ -46,6 +46,15 @@ def share(device: str, gpus: int | None, resources: Mapping[str, float]) -> Shar
     return Share("cuda", used * each, gpu=1 / each)
 
 
+def workers_now(part: Share, gpus: int | None, resources: Mapping[str, float]) -> int:
+    """How many workers of this kind a cluster holds whose nodes come and go; 0 while none fits."""
+    if part.device == "cpu":
+        return int(resources.get("CPU", 0))
+    there = int(resources.get("GPU", 0))
+    each = round(1 / part.gpu)
+    return min(int(resources.get("CPU", 0)), each * (there if gpus is None else min(gpus, there)))
+
+
 def cohort_size(device: str, *, ahead: int, workers: int, seconds: float | None) -> int:
     """`--cohort auto`: configurations that train together, so that every worker has some and none takes too long.
 

@@ -45,7 +45,7 @@ REST = 0.1  # seconds between two looks of an idle worker
 class CohortTrainable(tune.Trainable):
     """One Tune trial: trains a cohort to its end in one step. The process is reused for the next cohort."""
 
-    def setup(self, config: dict[str, Any], data: Data, mailbox: Any, device: str, version: str) -> None:  # noqa: ARG002, D102, PLR0913
+    def setup(self, config: dict[str, Any], data: Data, mailbox: Any, device: str, version: str) -> None:  # noqa: ARG002, D102
         if (here := metadata.version("reno-sweeps")) != version:
             raise RuntimeError(f"{socket.gethostname()} has reno-sweeps {here}, the driver {version}: install the same")
         self._data, self._mailbox, self._device = data, mailbox, device

@@ -26,7 +26,8 @@ KINDS = {
     "netrc entry": r"(?m)^machine\s+\S+\s+login\s+\S+\s+password\s+\S+",
 }
 NAMED = re.compile(
-    r"(?i)[\w.-]*(?:secret|token|passw(?:or)?d|api_?key|access_?key)[\w.-]*[\"']?[ \t]*[:=][ \t]*[\"']?([A-Za-z0-9+/_=-]{20,})"
+    r"(?i)[\w.-]*(?:secret|token|passw(?:or)?d|api_?key|access_?key)[\w.-]*"
+    r"[\"']?[ \t]*[:=][ \t]*[\"']?([A-Za-z0-9+/_=-]{20,})"
 )
 RANDOM = 4.0  # bits a letter: random base64 of 32 letters has 4.5, words and paths stay below 3.8
 

@@ -124,7 +124,13 @@ class EmotionModel:
         import numpy as np
 
         nobody = np.zeros((0, len(self.classes)), np.float32)
-        return Table(names, self.classes, np.concatenate([nobody, *scores]))
+        answered = np.concatenate([nobody, *scores])
+        if silent := int((~np.isfinite(answered).all(1)).sum()):
+            raise UserError(
+                f"the model answers no numbers for {silent} of {len(answered)} clips: its weights overflow on them\n"
+                "scale the embeddings as in training, copy the model again, or register another trial"
+            )
+        return Table(names, self.classes, answered)
 
     def _refuse_audio(self) -> None:
         if not self.takes_audio:

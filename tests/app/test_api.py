@@ -10,7 +10,7 @@ from reno_sweeps import Sweep, cli
 from reno_sweeps.app.api import OPTIONS, QUESTION
 from reno_sweeps.records import UserError
 
-ELSEWHERE = {"space", "quiet", "dry_run", "json"}  # the first argument; of `run()`; of the command alone
+ELSEWHERE = {"space", "quiet", "dry_run", "json", "log_json"}  # the first argument; of `run()`; of the command alone
 
 
 def test_the_options_are_those_of_the_command() -> None:

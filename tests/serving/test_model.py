@@ -136,6 +136,16 @@ def test_a_model_for_embeddings_refuses_recordings_and_wrong_vectors(vectors_mod
         model.predict({"mfcc": holes, "log-mel": arrays["log-mel"]})
 
 
+def test_a_model_that_answers_no_numbers_says_so(vectors_model, monkeypatch):
+    model, count = open_model(vectors_model.folder), len(vectors_model.arrays["mfcc"])
+    overflown = np.full((count, 2), np.nan, np.float32)
+    overflown[0] = 0.5
+    monkeypatch.setattr(type(model.exported), "probabilities", lambda *_: overflown)
+
+    with pytest.raises(UserError, match=f"answers no numbers for {count - 1} of {count} clips"):
+        model.predict(vectors_model.arrays)
+
+
 def test_inputs_are_called_by_their_files_stem_where_that_names_one():
     assert inputs_of(["file:a/gpvad.npz", "mfcc"]) == {"gpvad": "file:a/gpvad.npz", "mfcc": "mfcc"}
     assert list(inputs_of(["file:a/x.npz", "file:b/x.npz"])) == ["file:a/x.npz", "file:b/x.npz"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,14 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def taken(finished: tuple[Any, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, dict[str, Any]]:
+def taken(
+    finished: tuple[Any, dict[str, Any]], in_home: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Any, dict[str, Any]]:
     """A new home with the finished sweep as an archive brought it, and what `import --json` said."""
-    from conftest import Cli
-
     cli, found = finished
     archive = tmp_path_factory.mktemp("post") / "quick.zip"
     cli.here("export", found["sweep"], "-o", str(archive))
-    other = Cli(tmp_path_factory.mktemp("other"), cli.cache)
+    other = in_home(tmp_path_factory.mktemp("other"))
     return other, json.loads(other.here("import", str(archive), "--as", "taken", "--json"))
 
 
@@ -39,7 +40,7 @@ def test_everything_is_shown_in_the_new_home(
     assert other.here("predictions", "taken") == cli.here("predictions", found["sweep"])
     other.here("report", "taken", "-o", str(tmp_path / "report"))
     assert "taken" in (tmp_path / "report" / "report.html").read_text()
-    assert json.loads(other.here("compare", "taken", "--json"))["findings"]
+    assert json.loads(other.here("compare", "taken", "--json"))["compared"]
 
 
 def test_mlflow_holds_the_imported_runs(taken: tuple[Any, dict[str, Any]], finished: tuple[Any, Any]) -> None:

@@ -1,6 +1,6 @@
 # Everything from a fresh machine: Python 3.11–3.13 and make are enough. Set-up speaks on stderr alone.
 .SILENT:
-.PHONY: install sweep test check bench fuzz audit pins clean
+.PHONY: install sweep test check docs bench fuzz audit pins clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -35,7 +35,12 @@ check: install
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
 	$(BIN)/python .ci/licences.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir .ruff_cache/site
 	$(BIN)/python -m pytest --quiet -p no:cacheprovider tests/test_secrets.py >&2
+
+# the documentation as a web site that needs no network: site/index.html; a broken link or anchor ends it
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict $(ARGS)
 
 # spoilt inputs for every reader of users' files: make fuzz ARGS="--inputs 20000 --kind npz" (docs/security.md)
 fuzz: install

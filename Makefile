@@ -1,6 +1,6 @@
 # Everything from a fresh machine: Python 3.11–3.13 and make are enough. Set-up speaks on stderr alone.
 .SILENT:
-.PHONY: install sweep test check docs bench fuzz audit pins clean
+.PHONY: install sweep test rough check docs bench fuzz audit pins clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -27,7 +27,11 @@ sweep: install
 	$(BIN)/reno-sweep run --space rd_params.yaml $(ARGS)
 
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not rough" $(ARGS)
+
+# spoilt inputs, killed processes, lost nodes: one after the other, so that each has the machine
+rough: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m rough $(ARGS)
 
 check: install
 	$(BIN)/ruff format --check . >&2

@@ -35,6 +35,7 @@ def test_every_kind_is_tried() -> None:
     assert {file.stem for file in Path(__file__).parent.glob("*.py")} >= set(ROOMS)
 
 
+@pytest.mark.rough
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_whole_input_is_accepted_and_a_spoilt_one_is_accepted_or_refused(kind: str, arena: Arena) -> None:
     score = arena.run(kind, seed=0, first=0, last=INPUTS + 1)

@@ -37,6 +37,7 @@ _QUIET = {  # what Ray reads while it is imported, or hands to its processes
     "TUNE_WARN_THRESHOLD_S": "60",
 }
 _TRIES = "RAY_gcs_server_port_wait_time_s"  # of 20: each takes 40 s where something other than Ray listens
+_MANY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # '0': Ray listens on 127.0.0.1 alone, as it does on those systems
 _LATE: list[str] = []  # holds 'ray' where it was imported before it could be told to want a token
 
 
@@ -77,7 +78,10 @@ class Ray:
         if ray.is_initialized():
             raise UserError("Ray runs in this process already\ncall ray.shutdown() before the sweep")
         self.folder, self._open = _folder(), True
+        self._stack = contextlib.ExitStack()
         try:
+            if address is None:
+                self._stack.enter_context(_on_loopback())
             _start(self.folder, address)
             self.resources: dict[str, float] = ray.cluster_resources()
         except BaseException:
@@ -95,6 +99,7 @@ class Ray:
         with _no_collector():
             ray.shutdown()
         _end(ours)
+        self._stack.close()
         if os.environ.get("RAY_AUTH_TOKEN_PATH") == str(self.folder / "token"):
             del os.environ["RAY_AUTH_TOKEN_PATH"]
         shutil.rmtree(self.folder, ignore_errors=True)  # Ray never cleans its temporary folder
@@ -104,6 +109,22 @@ class Ray:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextlib.contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Inside, a Ray that is started listens on 127.0.0.1; Ray has only a switch that was made for other systems."""
+    from ray._private import ray_constants  # which reads the environment when it is imported
+
+    before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    said, os.environ[_MANY] = os.environ.get(_MANY), "0"
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+        os.environ.pop(_MANY)
+        if said is not None:
+            os.environ[_MANY] = said
 
 
 def nodes() -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 from reno_sweeps import cluster
@@ -118,6 +119,26 @@ def test_a_private_ray_is_private_alone_and_gone_when_it_is_closed():
     assert not ray.is_initialized()
     assert folders() == set()
     assert "RAY_AUTH_TOKEN_PATH" not in os.environ
+
+
+@pytest.mark.slow
+def test_a_private_ray_listens_on_this_machine_alone_and_a_later_cluster_is_joined_as_ever():
+    with cluster.Ray():
+        from ray._private import ray_constants
+
+        me = psutil.Process()
+        listening = {
+            socket_.laddr.ip
+            for process in (me, *me.children(recursive=True))
+            for socket_ in process.net_connections()
+            if socket_.status == psutil.CONN_LISTEN
+        }
+        assert listening
+        assert {ip.removeprefix("::ffff:") for ip in listening} == {"127.0.0.1"}
+        assert not ray_constants.ENABLE_RAY_CLUSTER
+
+    assert ray_constants.ENABLE_RAY_CLUSTER or sys.platform != "linux"
+    assert "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER" not in os.environ
 
 
 class Litter:

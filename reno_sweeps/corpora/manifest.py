@@ -7,7 +7,7 @@ import posixpath
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from reno_sweeps.corpora._checks import checked
 from reno_sweeps.corpora._facts import CorpusFacts
@@ -22,6 +22,7 @@ FACTS = CorpusFacts(
     synthetic=False,
     how="--corpus FILE.csv or FILE.parquet",
 )
+LINE = 1_000_000  # letters of a line of CSV, columns that nobody reads included
 LONGEST = 4_096  # bytes of a cell: the longest path of any file system
 LARGEST = 1_000_000  # number of a fold
 BATCH = 1_000  # rows of a Parquet table in memory at once
@@ -60,7 +61,7 @@ def miniature(root: Path) -> Path:
 
 def _csv_rows(file: Path) -> Iterator[Row]:
     with file.open(newline="", encoding="utf-8-sig") as text:  # -sig: spreadsheets write a byte-order mark
-        rows = csv.DictReader(text, strict=True)
+        rows = csv.DictReader(_lines(file, text), strict=True)
         try:
             _check_columns(file, rows.fieldnames or ())
             for cells in rows:
@@ -70,6 +71,14 @@ def _csv_rows(file: Path) -> Iterator[Row]:
                 yield where, cells
         except (csv.Error, UnicodeDecodeError) as fault:
             raise UserError(f"{file.name}, after line {rows.line_num}: not a CSV table in UTF-8 ({fault})") from fault
+
+
+def _lines(file: Path, text: TextIO) -> Iterator[str]:
+    """A file's lines; a UserError for one that would fill the memory."""
+    while line := text.readline(LINE + 1):
+        if len(line) > LINE:
+            raise UserError(f"{file.name}: a line of more than {LINE} letters; a row of a table has no such")
+        yield line
 
 
 def _parquet_rows(file: Path) -> Iterator[Row]:

@@ -176,3 +176,11 @@ def test_numbers_are_labels_and_folds_in_parquet_too(tmp_path):
 def test_a_fold_beyond_all_counting_is_refused(tmp_path, fold):
     with pytest.raises(UserError, match="line 2: fold is"):
         manifest.read(table(tmp_path, f"path,label,fold\na.wav,joy,{fold}\nb.wav,fear,0\n"))
+
+
+def test_a_line_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "long.csv"
+    table.write_text("path,label,notes\na.wav,joy," + "x," * 600_000 + "\n")
+
+    with pytest.raises(UserError, match="a line of more than 1000000 letters"):
+        manifest.read(table)

@@ -44,7 +44,8 @@ def _csv_text(dice: Random | None, rows: list[Any]) -> str:
 def _csv_content(dice: Random) -> bytes:
     rows = _table(dice)
     if dice.random() < 0.1:
-        rows = [[dice.choice(ODD_TEXT) * dice.choice((1, 3_000))] * dice.choice((1, 500)) for _ in range(3)]
+        cells = [dice.choice(ODD_TEXT) * dice.choice((1, 3_000)) for _ in range(3)]
+        rows = [[cell] * min(dice.choice((1, 500)), 1 + 10_000_000 // (1 + len(cell))) for cell in cells]
     text = _csv_text(dice, rows)
     content = text.encode(dice.choice(("utf-8",) * 6 + ("utf-16", "utf-8-sig", "utf-32")), "surrogatepass")
     return spoilt(dice, content) if dice.random() < 0.4 else content

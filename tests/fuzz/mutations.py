@@ -155,7 +155,7 @@ def _nudge(dice: Random, holder: Any, key: Any, _: Sequence[str]) -> None:
     if isinstance(value, bool) or value is None:
         holder[key] = dice.choice((True, False, None, 0, 1, "yes"))
     elif isinstance(value, int | float):
-        holder[key] = dice.choice((*NUMBERS, -value, value + 1, value / 2, str(value), [value]))
+        holder[key] = dice.choice((*NUMBERS, -value, value + 1, value // 2, str(value), [value]))
     elif isinstance(value, str):
         holder[key] = dice.choice((value[:-1], value + value, value.upper(), value + "\0", dice.choice(ODD_TEXT)))
     elif isinstance(value, list):

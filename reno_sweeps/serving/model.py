@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,14 @@ def settled(device: str) -> str:
     return ("cuda" if there else "cpu") if device == "auto" else device
 
 
+class BrokenError(UserError):
+    """Recordings that cannot be decoded: `faults` by their place among what was given."""
+
+    def __init__(self, faults: Mapping[int, str], of: int) -> None:
+        super().__init__(listing(list(faults.values()), of, "leave them out with --skip-broken"))
+        self.faults, self.of = faults, of
+
+
 class EmotionModel:
     """A head with the encoders it hears with."""
 
@@ -77,15 +86,23 @@ class EmotionModel:
         return self.answer(_listed(places), skip_broken=skip_broken).as_frame()
 
     def answer(
-        self, given: Sequence[Any], names: Sequence[str | None] | None = None, *, skip_broken: bool = False
+        self,
+        given: Sequence[Any],
+        names: Sequence[str | None] | None = None,
+        *,
+        skip_broken: bool = False,
+        seconds: float = math.inf,
     ) -> Table:
-        """The answers to recordings (no folders); `names` replace what files are called."""
+        """The answers to recordings (no folders), `seconds` together at most; `names` replace what files are called.
+
+        BrokenError where some cannot be decoded, unless they are left out.
+        """
         self._refuse_audio()
-        parts = [self._heard(batch) for batch in recordings.heard(given, names)]
-        broken = [fault for _, _, faults in parts for fault in faults]
+        parts = [self._heard(batch) for batch in recordings.heard(given, names, seconds)]
+        broken = {number: fault for _, _, faults in parts for number, fault in faults.items()}
         if broken and not skip_broken:
-            raise UserError(_listing(broken, len(given)))
-        for fault in broken:
+            raise BrokenError(broken, len(given))
+        for fault in broken.values():
             logger.warning("left out: %s", fault)
         return self._table([name for found, _, _ in parts for name in found], [scores for _, scores, _ in parts])
 
@@ -106,13 +123,14 @@ class EmotionModel:
         """The names under which embeddings are given → encoder ids, in the head's order."""
         return inputs_of([str(facts["id"]) for facts in self.exported.encoders])
 
-    def _heard(self, batch: Sequence[recordings.Heard]) -> tuple[list[str | None], NDArray[np.float32], list[str]]:
+    def _heard(self, batch: Sequence[recordings.Heard]) -> tuple[list[str | None], NDArray[np.float32], dict[int, str]]:
         """Names and probabilities [n, classes] of what could be decoded, and the faults of the rest."""
         clips = [one.samples for one in batch if one.samples is not None]
         hearing = self._hearing or ()
         vectors = {encoder.id: encoder.embed(clips) for encoder in hearing} if clips else self._nothing()
         found = [one.name for one in batch if one.samples is not None]
-        return found, self.exported.probabilities(vectors), [one.fault for one in batch if one.fault is not None]
+        faults = {one.number: one.fault for one in batch if one.fault is not None}
+        return found, self.exported.probabilities(vectors), faults
 
     def _nothing(self) -> dict[str, NDArray[np.float32]]:
         import numpy as np
@@ -172,6 +190,7 @@ def _listed(places: Sequence[Any]) -> list[Any]:
     return found
 
 
-def _listing(broken: Sequence[str], of: int) -> str:
+def listing(broken: Sequence[str], of: int, advice: str) -> str:
+    """How many cannot be used, the first five of them, what to do."""
     shown = "; ".join(broken[:5]) + (f"; and {len(broken) - 5} more" if len(broken) > 5 else "")
-    return f"{len(broken)} of {of} recordings cannot be used\n{shown}\nleave them out with --skip-broken"
+    return f"{len(broken)} of {of} recordings cannot be used\n{shown}\n{advice}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -26,8 +27,13 @@ class Heard:
     """A recording that could be decoded, or why it could not: one of `samples` and `fault` is there."""
 
     name: str | None  # its path; None: it came without one
+    number: int = 0  # its place among what was given
     samples: NDArray[np.float32] | None = None  # [n] at 16 kHz
     fault: str | None = None
+
+    def __len__(self) -> int:
+        """Samples."""
+        return 0 if self.samples is None else len(self.samples)
 
 
 def expand(places: Sequence[str | Path]) -> list[Path]:
@@ -50,19 +56,34 @@ def _below(place: Path) -> Iterator[Path]:
                 yield Path(folder) / name
 
 
-def heard(recordings: Sequence[Recording], names: Sequence[str | None] | None = None) -> Iterator[list[Heard]]:
-    """The recordings in order, decoded, at most 64 at a time; `names` replace what files are called."""
+def heard(
+    recordings: Sequence[Recording], names: Sequence[str | None] | None = None, seconds: float = math.inf
+) -> Iterator[list[Heard]]:
+    """The recordings in order, decoded, at most 64 at a time; `names` replace what files are called.
+
+    A UserError as soon as they last longer than `seconds` together.
+    """
     called = names or [str(one) if isinstance(one, str | Path) else None for one in recordings]
+    left = seconds * audio.RATE
     for start in range(0, len(recordings), BATCH):
-        numbers = range(start, min(start + BATCH, len(recordings)))
-        yield [_hear(recordings[number], called[number]) for number in numbers]
+        batch = []
+        for number in range(start, min(start + BATCH, len(recordings))):
+            batch.append(_hear(recordings[number], called[number], number))
+            left -= len(batch[-1])
+            if left < 0:
+                raise UserError(
+                    f"the recordings last longer than {seconds:g} s together\nsend them in several requests"
+                )
+        yield batch
 
 
-def _hear(recording: Recording, name: str | None) -> Heard:
+def _hear(recording: Recording, name: str | None, number: int) -> Heard:
     try:
-        return Heard(name, samples=_samples(recording))
+        return Heard(name, number, samples=_samples(recording))
     except audio.AudioError as fault:
-        return Heard(name, fault=str(fault))
+        return Heard(name, number, fault=str(fault))
+    except (OSError, ValueError) as fault:  # a path that no file can have
+        return Heard(name, number, fault=f"{str(recording)[:100]}: cannot be opened ({type(fault).__name__})")
 
 
 def _samples(recording: Recording) -> NDArray[np.float32]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from reno_sweeps import audio
 from reno_sweeps.records import UserError
 from reno_sweeps.serving.answers import EMOTION, PATH, column
-from reno_sweeps.serving.model import EmotionModel, open_model
+from reno_sweeps.serving.limits import CLIPS, Limits
+from reno_sweeps.serving.model import BrokenError, EmotionModel, listing, open_model
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -54,12 +55,23 @@ def example(model: EmotionModel, vectors: Mapping[str, Any]) -> dict[str, list[A
     }
 
 
-def answered(model: EmotionModel, given: DataFrame) -> DataFrame:
-    """The answers to a table, in its order; `path` is there where it was given."""
+def offer(model: EmotionModel) -> str:
+    """What to send, as one says it to a client."""
+    what = '"audio": "<a file in base64>"' if model.takes_audio else ", ".join(f'"{n}": [0.1, …]' for n in model.inputs)
+    return f'this model takes {{"dataframe_records": [{{{what}}}, …]}}'
+
+
+def answered(model: EmotionModel, given: DataFrame, limits: Limits | None = None) -> DataFrame:
+    """The answers to a table, in its order; `path` is there where it was given.
+
+    A UserError for what cannot be answered, or is beyond the `limits` of a model that is served.
+    """
+    if limits is not None:
+        _refuse_too_many(model, given, limits)
     known = PATH in given.columns
     names = [str(name) if _is_there(name) else None for name in given[PATH]] if known else None
     if model.takes_audio:
-        found = model.answer(_recordings(given, names), names or [None] * len(given))
+        found = _heard(model, given, names, limits)
     else:
         found = model.answer_embeddings({name: list(given[name]) for name in given.columns if name != PATH}, names)
     return _frame(found, known)
@@ -70,22 +82,49 @@ def _frame(found: Table, known: bool) -> DataFrame:
     return frame if known else frame.drop(columns=PATH)
 
 
-def _recordings(given: DataFrame, names: list[str | None] | None) -> list[Any]:
+def _refuse_too_many(model: EmotionModel, given: DataFrame, limits: Limits) -> None:
+    if not len(given):  # MLflow has taken away columns that the model does not know
+        raise UserError(f"the table has no rows, or no column that the model knows\n{offer(model)}")
+    if len(given) > limits.clips:
+        raise UserError(
+            f"the table has {len(given)} rows; {limits.clips} are the most in a request ({CLIPS})\n"
+            "send them in several requests"
+        )
+
+
+def _heard(model: EmotionModel, given: DataFrame, names: list[str | None] | None, limits: Limits | None) -> Table:
+    """The answers to recordings; a served model says what is broken by row, and nothing of this machine's folders."""
+    found, called = _recordings(given, names, limits), names or [None] * len(given)
+    if limits is None:
+        return model.answer(found, called)
+    try:
+        return model.answer(found, called, seconds=limits.seconds)
+    except BrokenError as broken:
+        faults = [f"row {row}: {_nameless(fault, found[row])}" for row, fault in broken.faults.items()]
+        raise UserError(listing(faults, broken.of, "send the others without them")) from broken
+
+
+def _nameless(fault: str, recording: Any) -> str:
+    return fault.removeprefix(f"{recording}: ") if isinstance(recording, Path) else fault
+
+
+def _recordings(given: DataFrame, names: list[str | None] | None, limits: Limits | None) -> list[Any]:
     """Of every row its bytes where there are some, else the file of its path."""
     if AUDIO not in given.columns and names is None:
-        offer = f"`{PATH}` (a file on the machine that answers) or `{AUDIO}` (a file's bytes)"
-        raise UserError(f"the table has {', '.join(map(str, given.columns)) or 'no columns'}; the model takes {offer}")
+        has = ", ".join(str(name)[:40] for name in given.columns[:5]) or "no columns"
+        takes = f"`{PATH}` (a file on the machine that answers) or `{AUDIO}` (a file's bytes)"
+        raise UserError(f"the table has {has}; the model takes {takes}")
     contents = list(given[AUDIO]) if AUDIO in given.columns else [None] * len(given)
-    return [_recording(row, content, names) for row, content in enumerate(contents)]
+    return [_recording(row, content, names, limits) for row, content in enumerate(contents)]
 
 
-def _recording(row: int, content: Any, names: list[str | None] | None) -> Any:
+def _recording(row: int, content: Any, names: list[str | None] | None, limits: Limits | None) -> Any:
     if _is_there(content):
         return _bytes(row, content)
     name = None if names is None else names[row]
     if name is None:
         raise UserError(f"row {row} has neither `{PATH}` nor `{AUDIO}`\ngive one of them in every row")
-    return Path(name)
+    return Path(name) if limits is None else limits.file(row, name)
 
 
 def _bytes(row: int, content: Any) -> bytes:

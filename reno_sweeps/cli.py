@@ -206,6 +206,10 @@ def register(
     embeddings_input: Annotated[
         bool, typer.Option("--embeddings-input", help="Register a model that takes embeddings, for file: encoders.")
     ] = False,
+    bundle_encoders: Annotated[
+        bool,
+        typer.Option("--bundle-encoders", help="Pack the encoders' weights into the model, for use without a hub."),
+    ] = False,
     home: Home = None,
     tracking_uri: TrackingUri = None,
     device: Device = None,
@@ -223,8 +227,10 @@ def register(
         model=as_,
         aliases=alias or [],
         embeddings_input=embeddings_input,
+        bundle_encoders=bundle_encoders,
         tracking_uri=tracking_uri,
         device=device,
+        say=lambda text: typer.echo(text, err=True),
     )
     show(registered, json)
 

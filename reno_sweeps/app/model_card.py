@@ -30,6 +30,8 @@ def tags(extra: Mapping[str, Any], encoders: Sequence[Mapping[str, Any]]) -> dic
         "protocol": spelled(protocol, extra["folds"]),
         "refit_epochs": str(extra["epochs"]),
     }
+    if there := [facts["id"] for facts in encoders if "bundle" in facts]:
+        found["bundled_encoders"] = ", ".join(there)
     for metric, over in best["test"].items():
         found[f"test_{metric}"] = f"{over['mean']:.6f}"
         if over["std"] is not None:
@@ -60,6 +62,7 @@ def description(name: str, extra: Mapping[str, Any], encoders: Sequence[Mapping[
         *_figures(extra),
         f"Classes: {', '.join(extra['classes'])}.",
         "",
+        *_brought(encoders),
         *_use(name, extra),
     ]
     return "\n".join(lines) + "\n"
@@ -82,6 +85,12 @@ def _figures(extra: Mapping[str, Any]) -> list[str]:
         "it has no test score of its own.",
         "",
     ]
+
+
+def _brought(encoders: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Whose weights travel with the model, and under which licences."""
+    there = [f"`{facts['id']}` (licence: {facts['bundle']['licence']})" for facts in encoders if "bundle" in facts]
+    return [f"Brings the weights of {', '.join(there)}.", ""] if there else []
 
 
 def _use(name: str, extra: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,11 +37,14 @@ def register(
     model: str | None = None,
     aliases: Sequence[str] = (),
     embeddings_input: bool = False,
+    bundle_encoders: bool = False,
     tracking_uri: str | None = None,
     device: str | None = None,
+    say: Callable[[str], None] = logger.info,
 ) -> dict[str, Any]:
     """Refit a sweep's best configuration on all clips and register it; where it is found.
 
+    `bundle_encoders` packs the encoders' weights into the model; `say` hears their sizes and licences before.
     Raises UserError where the sweep has no complete trial, its data or weights changed, or its encoders cannot hear.
     """
     from reno_sweeps.serving import open_model
@@ -50,6 +53,8 @@ def register(
     best = best_trial(found)
     chosen = cell_of(found.sweep.cells[best.cell], best.proposal)
     _refuse_deaf(name, chosen.encoders, embeddings_input)
+    if bundle_encoders and embeddings_input:
+        raise UserError("--bundle-encoders: a model that takes embeddings has no encoders\nleave one of the two away")
     settings = _settings(found.settings, tracking_uri, device)
     found = replace(found, settings=settings)
     opened = opening.reopen(name, settings, {}, None, Overrides())
@@ -57,9 +62,12 @@ def register(
     fitted = final.fit(found, best, opened, on)
     folder = found.folder / "model"
     final.save(folder, found, best, fitted, takes="embeddings" if embeddings_input else "audio")
-    served = open_model(folder, opening.weights_of(found.sweep.weights, fitted.model.encoders), on)
-    difference = _difference(served, fitted)
-    made = _publish(found, served, fitted, folder, name=model, run_id=run_id, aliases=aliases)
+    weights = opening.weights_of(found.sweep.weights, fitted.model.encoders)
+    with tempfile.TemporaryDirectory() as temporary:
+        packed = _bundled(folder, Path(temporary), say) if bundle_encoders else folder
+        served = open_model(packed, {} if bundle_encoders else weights, on)
+        difference = _difference(served, fitted)
+        made = _publish(found, served, fitted, packed, name=model, run_id=run_id, aliases=aliases)
     return _registered(made, found, served, folder, difference)
 
 
@@ -70,6 +78,19 @@ def _refuse_deaf(name: str, encoders: Sequence[str], embeddings_input: bool) -> 
             f"sweep {name!r}: its best trial uses {', '.join(deaf)}, which cannot hear a recording\n"
             "--embeddings-input registers a model that takes the vectors"
         )
+
+
+def _bundled(folder: Path, temporary: Path, say: Callable[[str], None]) -> Path:
+    """The model's folder with its encoders' weights in it; what that adds is said before it is copied."""
+    from reno_sweeps.serving import bundle
+    from reno_sweeps.training import export
+
+    travelling = bundle.parts(export.load(folder).encoders)
+    if not travelling:
+        say("nothing to bundle: the model's encoders are computed, they have no weights")
+        return folder
+    say(f"bundles the weights of {', '.join(part.said for part in travelling)}")
+    return bundle.packed(folder, temporary / "model", travelling)
 
 
 def _settings(settings: Settings, tracking_uri: str | None, device: str | None) -> Settings:
@@ -187,6 +208,7 @@ def _registered(
         "epochs": extra["epochs"],
         "classes": list(served.classes),
         "input": extra["input"],
+        "bundled": [facts["id"] for facts in served.exported.encoders if "bundle" in facts],
         "test": extra["best"]["test"],
         "selection": extra["protocol"]["selection"],
         "folder": str(folder),

@@ -13,6 +13,7 @@ from reno_sweeps.encoders._facts import Encoder
 from reno_sweeps.encoders._hub import cached, weights_digest
 from reno_sweeps.encoders._open import given_for
 from reno_sweeps.records import UserError
+from reno_sweeps.serving import bundle
 
 ABOUT = ("id", "folder", "sha256", "audio")  # what a description has beside the facts of the encoder's address
 
@@ -37,14 +38,17 @@ def _folder(encoder: str, facts: Mapping[str, Any], weights: str | None) -> Path
     return Path(parse(encoder).base.removeprefix("hf:")).expanduser().absolute()
 
 
-def opened(known: Sequence[Mapping[str, Any]], weights: Mapping[str, str], device: str) -> list[Encoder]:
-    """The encoders of a model, loaded; `weights` (id → folder) say where they lie now.
+def opened(
+    known: Sequence[Mapping[str, Any]], weights: Mapping[str, str], device: str, folder: Path | None = None
+) -> list[Encoder]:
+    """The encoders of a model, loaded; `weights` (id → folder) say where they lie now, else the model's `folder` may
+    hold them, else they are looked for where they lay.
 
     A UserError where one is missing, is not the model's, or would hear otherwise than the model learnt.
     """
     _refuse_incomplete(known)
     _refuse_strangers(known, weights)
-    return [_opened(facts, given_for(facts["id"], weights), device) for facts in known]
+    return [_opened(facts, given_for(facts["id"], weights), device, folder) for facts in known]
 
 
 def _refuse_incomplete(known: Sequence[Mapping[str, Any]]) -> None:
@@ -66,9 +70,9 @@ def _refuse_strangers(known: Sequence[Mapping[str, Any]], weights: Mapping[str, 
             raise UserError(f"--weights {encoder}=…: the model has no such encoder\nit hears with {', '.join(mine)}")
 
 
-def _opened(known: Mapping[str, Any], given: str | None, device: str) -> Encoder:
+def _opened(known: Mapping[str, Any], given: str | None, device: str, folder: Path | None) -> Encoder:
     encoder = str(known["id"])
-    weights = given or _lasting(known)
+    weights = given or (bundle.unpacked(known, folder) if folder else None) or _lasting(known)
     try:
         found = encoder_facts(encoder, weights)
     except UserError as fault:
@@ -77,7 +81,8 @@ def _opened(known: Mapping[str, Any], given: str | None, device: str) -> Encoder
         first = str(fault).splitlines()[0]
         raise UserError(
             f"{first}\nthe model was trained with weights {known['sha256']}\n"
-            f"say where they lie: --weights {encoder.partition('@')[0]}=DIR"
+            f"say where they lie: --weights {encoder.partition('@')[0]}=DIR; "
+            "or register it where they are with --bundle-encoders"
         ) from fault
     _refuse_others(known, found)
     return load_encoder(encoder, weights, device)

@@ -36,7 +36,7 @@ def open_model(folder: Path, weights: Mapping[str, str] | None = None, device: s
     exported = export.load(folder)
     if exported.extra.get("input", AUDIO) == EMBEDDINGS:
         return EmotionModel(exported, None)
-    return EmotionModel(exported, encoders.opened(exported.encoders, weights or {}, settled(device)))
+    return EmotionModel(exported, encoders.opened(exported.encoders, weights or {}, settled(device), folder))
 
 
 def settled(device: str) -> str:

@@ -74,7 +74,8 @@ def test_a_checkpoint_that_is_gone_is_asked_for_with_its_hash(with_wavlm, tmp_pa
     lines = str(refused.value).splitlines()
     assert len(lines) == 3
     assert lines[1].endswith(encoder_facts(f"hf:{wavlm}")["weights"])
-    assert lines[2] == f"say where they lie: --weights {encoder}=DIR"
+    assert lines[2].startswith(f"say where they lie: --weights {encoder}=DIR; or register it")
+    assert lines[2].endswith("--bundle-encoders")
 
 
 def test_a_checkpoint_that_moved_is_taken_from_where_it_is_said_to_lie(with_wavlm, tmp_path, wavlm):

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +24,7 @@ import ray  # noqa: E402
 from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
-from reno_sweeps.records import Event, Key, Model  # noqa: E402
+from reno_sweeps.records import Event, Key, Model, UserError  # noqa: E402
 from reno_sweeps.search.mailbox import ATTEMPTS, CLOSED, Mailbox  # noqa: E402
 from reno_sweeps.search.share import Share, share, workers_now  # noqa: E402
 
@@ -155,6 +155,20 @@ def _cause_of_death(error_file: str | None) -> str:
     return f"its worker process died {ATTEMPTS} times (killed from outside, or out of memory)"
 
 
+@contextlib.contextmanager
+def _ray_lives() -> Iterator[None]:
+    """A UserError where Ray itself is gone: its processes were killed, or its head node was lost."""
+    try:
+        yield
+    except ray.exceptions.RayTaskError:  # Ray lives, our own code fell
+        raise
+    except ray.exceptions.RayError as error:
+        raise UserError(
+            "Ray has ended under the sweep: its processes were killed, or memory ran out\n"
+            "what had finished is stored: reno-sweep resume goes on from there"
+        ) from error
+
+
 class Dispatcher:
     """Workers that train the cohorts they are sent. Close it: `with Dispatcher(…) as dispatcher`."""
 
@@ -200,16 +214,18 @@ class Dispatcher:
         """Queue a cohort; workers take cohorts in the order in which they were sent."""
         cohort = f"cohort-{self._sent:05d}"
         self._sent += 1
-        ray.get(self._mailbox.put.remote(cohort, list(models)))
+        with _ray_lives():
+            ray.get(self._mailbox.put.remote(cohort, list(models)))
 
     def take(self, wait: float) -> list[Event]:
         """News from the workers; waits at most `wait` seconds for some."""
         end, pause = time.monotonic() + wait, POLL
         while True:
+            news: list[Event]
+            with _ray_lives():
+                news, notes = ray.get(self._mailbox.take.remote())
             if self._died is not None:
                 raise RuntimeError("Ray Tune ended unexpectedly") from self._died
-            news: list[Event]
-            news, notes = ray.get(self._mailbox.take.remote())
             for note in notes:
                 logger.warning(note)
             left = end - time.monotonic()
@@ -220,7 +236,8 @@ class Dispatcher:
 
     def stop(self, keys: Collection[Key]) -> None:
         """Tell models to leave at the end of their epoch; each answers with an event of its end."""
-        ray.get(self._mailbox.stop.remote(set(keys)))
+        with _ray_lives():
+            ray.get(self._mailbox.stop.remote(set(keys)))
 
     def close(self, patience: float = 2.0) -> None:
         """End the workers, soon after `patience` seconds, and remove Ray's temporary folder.

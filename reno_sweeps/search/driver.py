@@ -204,7 +204,7 @@ class Driver:
         """Folds whose files are lost, or lie in the home of another driver, are trained again."""
         for score in self._ledger.trials[number].scores:
             if not self._files.intact(score):
-                logger.warning("trial %d, fold %d: its file is lost; training it again", number, score.fold)
+                logger.warning("trial %d, fold %d: its file is lost or damaged; training it again", number, score.fold)
                 self._ledger.drop_fold(number, score.repeat, score.fold)
 
     def _files_of(self, news: Sequence[Event]) -> dict[Key, FoldScore]:

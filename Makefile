@@ -1,6 +1,6 @@
 # Everything from a fresh machine: Python 3.11–3.13 and make are enough. Set-up speaks on stderr alone.
 .SILENT:
-.PHONY: install sweep test rough check docs bench fuzz audit pins clean
+.PHONY: install sweep test rough check docs bench fuzz soak audit pins clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -49,6 +49,10 @@ docs: install
 # spoilt inputs for every reader of users' files: make fuzz ARGS="--inputs 20000 --kind npz" (docs/security.md)
 fuzz: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.run $(ARGS)
+
+# random faults at random moments, resumed again and again: make soak ARGS="--faults 200 --seed 0" (docs/operations.md)
+soak: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.soak $(ARGS)
 
 # known weaknesses of the pinned packages; the only target that asks the network
 audit: install

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from reno_sweeps.app import devices, turns
 from reno_sweeps.app.opening import Opened, encoders_in, weights_of
 from reno_sweeps.app.progress import clips_said
-from reno_sweeps.records import Corpus, Protocol
+from reno_sweeps.records import Corpus, Protocol, UserError
 
 if TYPE_CHECKING:
     from reno_sweeps.embeddings.extract import Extraction
@@ -36,6 +36,7 @@ def prepare(opened: Opened, stack: ExitStack, *, quiet: bool) -> Prepared:
 
     lock = stack.enter_context(HomeLock(opened.settings.home))
     lock.take(opened.name, shared=opened.settings.shared)
+    _refuse_lost_study(opened)
     make_splits(opened.corpus, opened.sweep.protocol)
     _refuse_inner(opened.corpus, opened.sweep.protocol)
     reach_tracking(opened)
@@ -58,6 +59,29 @@ def prepare(opened: Opened, stack: ExitStack, *, quiet: bool) -> Prepared:
     seconds = time.monotonic() - began
     folds = make_splits(extraction.corpus, opened.sweep.protocol)
     return Prepared(extraction, replace(folds, messages=(*folds.messages, *leaks(extraction, folds))), seconds)
+
+
+def _refuse_lost_study(opened: Opened) -> None:
+    """A study that was lost is not begun again in silence, over the files of its trials. An empty file is left so."""
+    from reno_sweeps.search.ledger import Ledger, StorageError
+    from reno_sweeps.search.storage import is_empty, shown
+
+    url, folds = opened.settings.storage, opened.folder / "folds"
+    if not any(folds.glob("trial-*")):
+        return
+    lost = is_empty(url)
+    try:
+        if not lost:
+            Ledger(url, opened.name, direction=opened.sweep.objective.direction)
+    except StorageError:
+        raise
+    except UserError:  # it has other studies
+        lost = True
+    if lost:
+        raise UserError(
+            f"the study of sweep {opened.name!r} is lost: {shown(url)} has none, but files of its trials are in {folds}\n"
+            "put a copy of the study back, or begin anew under another --name"
+        )
 
 
 def _refuse_inner(corpus: Corpus, protocol: Protocol) -> None:

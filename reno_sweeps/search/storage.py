@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy
@@ -45,6 +46,15 @@ def open_storage(url: str) -> RDBStorage:
 def is_local(url: str) -> bool:
     """Whether it is a file of one user's, an SQLite database."""
     return url.startswith("sqlite")
+
+
+def is_empty(url: str) -> bool:
+    """Whether a local storage has no file, or one without a byte: opening it makes tables. None is opened here."""
+    place = make_url(url).database if is_local(url) else None
+    if not place or place.startswith("file:"):
+        return False
+    file = Path(place)
+    return not file.is_file() or not file.stat().st_size
 
 
 def _options(url: str) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from reno_sweeps.app import commands, opening
 from reno_sweeps.config.settings import gather
 from reno_sweeps.config.sweep_file import open_space
 from reno_sweeps.records import Cell, Sweep, UserError
+from reno_sweeps.search.ledger import Ledger
+from tests.app.small_home import make_home
 from tracking.errors import TrackingError
 
 NOBODY = "http://127.0.0.1:9"
@@ -96,3 +98,21 @@ def test_where_no_cell_has_its_weights_the_first_is_asked_for(tmp_path: Path, mo
 
     with pytest.raises(UserError, match="no weights given"):
         opening.at_hand(sweep, replace(gather({"home": tmp_path}), skip_missing=True))
+
+
+@pytest.mark.parametrize("left", ["nothing", "an empty file", "another sweep's study"])
+def test_a_lost_study_is_refused_and_not_begun_again(left: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    opened = make_home(home)
+    study = home / "studies.db"
+    study.unlink()
+    if left == "an empty file":
+        study.touch()
+    elif left == "another sweep's study":
+        Ledger(f"sqlite:///{study}", "other", direction="maximize", facts={"identity": "x"})
+    before = study.read_bytes() if study.exists() else None
+    with pytest.raises(UserError, match=r"the study of sweep 'small' is lost.*\nput a copy of the study back"):
+        commands.resume("small", {"home": home}, trials=9, time=None)
+
+    assert (study.read_bytes() if study.exists() else None) == before
+    assert opened.folder.exists()

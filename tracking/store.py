@@ -90,7 +90,8 @@ def _prepare_sqlite(file: Path, artifact_root: Path | None) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         for leftover in file.parent.glob(f".{file.name}.*"):
             with contextlib.suppress(FileNotFoundError):  # whoever makes it has done so this moment
-                if leftover.stat().st_mtime < time.time() - _ABANDONED:  # a kill came while it was being made
+                old = leftover.stat().st_mtime < time.time() - _ABANDONED
+                if old or not _lives(leftover.name[len(file.name) + 2 :]):  # a kill came while it was being made
                     leftover.unlink()
         if not file.exists():
             _create_sqlite(file, artifact_root or file.parent / "artifacts")
@@ -105,7 +106,7 @@ def _prepare_sqlite(file: Path, artifact_root: Path | None) -> None:
 
 def _create_sqlite(file: Path, artifact_root: Path) -> None:
     """Several processes that open a fresh file crash each other, and a kill half-way leaves it unusable."""
-    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+    temporary = file.with_name(f".{file.name}.{os.getpid():08x}{uuid.uuid4().hex[8:]}")
     uri = f"{_SQLITE}{temporary}"
     try:
         with trouble(f"MLflow's store {file} cannot be made"):
@@ -115,6 +116,17 @@ def _create_sqlite(file: Path, artifact_root: Path) -> None:
     finally:
         for leftover in file.parent.glob(f"{temporary.name}*"):
             leftover.unlink(missing_ok=True)
+
+
+def _lives(unique: str) -> bool:
+    """Whether the process lives whose number begins the unique part of a file's name."""
+    try:
+        os.kill(int(unique[:8], 16), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, ValueError, OverflowError):  # somebody else's
+        return True
+    return True
 
 
 def _publish(temporary: Path, file: Path) -> None:

@@ -36,6 +36,12 @@ def halves(settings: Settings, now: float) -> Iterator[Group]:
     yield "imports that were killed", [folder for folder in [*stages, *unfinished] if folder.lstat().st_mtime < old]
 
 
+def drop_halves(sweep: Path) -> None:
+    """Remove what killed drivers left half written in a sweep's folder, before this driver wrote its state."""
+    for half in _files(sweep, (sweep / opening.STATE).stat().st_mtime):
+        half.unlink(missing_ok=True)
+
+
 def _files(root: Path, old: float) -> list[Path]:
     """Below a folder to any depth; links are not followed."""
     found = []

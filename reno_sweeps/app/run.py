@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reno_sweeps import interrupt, lines
-from reno_sweeps.app import beside, devices, mirror, nested, parent, reporting, stored, turns
+from reno_sweeps.app import beside, devices, leftovers, mirror, nested, parent, reporting, stored, turns
 from reno_sweeps.app.opening import Opened, state_of, write_state
 from reno_sweeps.app.preparing import Prepared, prepare
 from reno_sweeps.app.progress import Progress
@@ -278,6 +278,8 @@ class _Session:
         if self._worked or "ended" not in self._ledger.facts:
             self._ledger.keep("ended", time.time())
             self._keep_seconds(seconds)
+        if not self._ledger.others:
+            leftovers.drop_halves(self._opened.folder)
         if self._ledger.trials:
             reporting.keep_maps(self._stored, self._prepared.extraction.arrays)
             reporting.write_report(self._stored)

@@ -79,6 +79,19 @@ def facts(home: Path) -> dict[str, Any]:
     return dict(opening.read_state("small", home)["encoders"]["mfcc"])
 
 
+def test_a_driver_removes_what_a_killed_one_left_half_written_and_nothing_newer(home: Path) -> None:
+    sweep = home / "sweeps" / "small"
+    left, newer = sweep / "folds" / ".trial.aaaaaaaa.tmp", sweep / "folds" / ".trial.bbbbbbbb.tmp"
+    old(left, days=0.01)
+    newer.touch()
+    os.utime(newer, (time.time() + 5,) * 2)
+    kept = sorted((sweep / "folds").glob("trial-*"))
+    leftovers.drop_halves(sweep)
+
+    assert (left.exists(), newer.exists()) == (False, True)
+    assert sorted((sweep / "folds").glob("trial-*")) == kept
+
+
 # --- embeddings ---------------------------------------------------------------------------------------------
 
 

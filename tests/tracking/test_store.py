@@ -47,7 +47,7 @@ def test_a_fresh_store_appears_whole_with_its_folders(tmp_path: Path) -> None:
 
 
 def test_what_a_kill_left_of_a_store_is_cleared_away_in_time(home: Path, uri: str) -> None:
-    old, recent = home / ".mlflow.db.0a", home / ".mlflow.db.0b"
+    old, recent = home / f".mlflow.db.{os.getpid():08x}0a", home / f".mlflow.db.{os.getpid():08x}0b"
     old.touch()
     recent.touch()
     os.utime(old, (time.time() - 3600,) * 2)
@@ -55,6 +55,17 @@ def test_what_a_kill_left_of_a_store_is_cleared_away_in_time(home: Path, uri: st
     store.connect(uri)
 
     assert (old.exists(), recent.exists()) == (False, True)
+
+
+def test_what_a_dead_process_left_of_a_store_is_cleared_away_at_once(home: Path, uri: str) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = home / f".mlflow.db.{dead.pid:08x}{'0a' * 12}-journal"
+    left.touch()
+
+    store.connect(uri)
+
+    assert not left.exists()
 
 
 @pytest.mark.slow

@@ -42,6 +42,7 @@ class _Known:
     points: set[Point] = field(default_factory=set)
     files: dict[str, str] = field(default_factory=dict)  # artifact path → SHA-256 of the content
     folder: Path | None = None  # where its artifacts lie, if that is here and known
+    latest: dict[str, tuple[int, int]] = field(default_factory=dict)  # metric → step and time as this process found it
     fresh: bool = False  # created a moment ago: it holds its tags and nothing else
 
 
@@ -120,7 +121,9 @@ class Mirror:
             if key in known:
                 self._set_aside(run)
             else:
-                known[key] = _Known(run.info.run_id, run.data.tags.get(names.MIRRORED), dict(run.data.tags))
+                latest = {metric.key: (metric.step, metric.timestamp) for metric in run.data._metric_objs}
+                digest = run.data.tags.get(names.MIRRORED)
+                known[key] = _Known(run.info.run_id, digest, dict(run.data.tags), latest=latest)
         return known
 
     def _search(self, key: str | None = None) -> Iterator[Run]:
@@ -160,6 +163,9 @@ class Mirror:
         if known is not None and known.digest == digest:
             return
         try:
+            if known is not None and row.key != names.PARENT_KEY and _of_another_training(known, row):
+                self._client.delete_run(known.run_id)  # points are never overwritten: it would show both trainings
+                del self._known[row.key]
             self._write(row, above, digest)
         except MlflowException as error:
             if error.error_code not in _REFUSALS:
@@ -278,6 +284,14 @@ class Mirror:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return False
             raise
+
+
+def _of_another_training(known: _Known, row: RunRow) -> bool:
+    """Whether a run holds a model that was trained again since: its fold's file was lost, so its times are others."""
+    wanted: dict[str, set[tuple[int, int]]] = {}
+    for key, _, time, step in map(point_of, row.metrics):
+        wanted.setdefault(key, set()).add((step, time))
+    return any(key in wanted and place not in wanted[key] for key, place in known.latest.items())
 
 
 def _folder(artifact_uri: str | None) -> Path | None:

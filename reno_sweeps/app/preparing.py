@@ -79,7 +79,7 @@ def _refuse_lost_study(opened: Opened) -> None:
         lost = True
     if lost:
         raise UserError(
-            f"the study of sweep {opened.name!r} is lost: {shown(url)} has none, but files of its trials are in {folds}\n"
+            f"the study of sweep {opened.name!r} is lost: {shown(url)} has none, but {folds} has files of its trials\n"
             "put a copy of the study back, or begin anew under another --name"
         )
 

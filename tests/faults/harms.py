@@ -206,7 +206,9 @@ def study(world: World, dice: random.Random) -> Blow:
         lines = [line for line in world.said().splitlines() if line.strip()]
         wrong += [] if code == REFUSED else [f"a study of {len(spoilt)} of {whole} bytes ended the driver with {code}"]
         wrong += [] if len(lines) <= 5 else [f"a truncated study is answered with {len(lines)} lines"]
-        wrong += [] if world.study.read_bytes() == spoilt else [f"a study of {len(spoilt)} of {whole} bytes was changed"]
+        wrong += (
+            [] if world.study.read_bytes() == spoilt else [f"a study of {len(spoilt)} of {whole} bytes was changed"]
+        )
     for file in world.home.glob("studies.db*"):
         file.unlink()
     for file in originals:

@@ -33,7 +33,9 @@ class FarPostgres(Postgres):
             hba.write_text(hba.read_text() + rule)
         settings = f"-c listen_addresses=127.0.0.1,{self.address} -c port={self.port} -c fsync=off"
         log = ["-l", str(self.folder / "log")]
-        self._run("pg_ctl", "start", "--wait", "-D", str(self.data), *log, "-o", f"{settings} -c unix_socket_directories=''")
+        self._run(
+            "pg_ctl", "start", "--wait", "-D", str(self.data), *log, "-o", f"{settings} -c unix_socket_directories=''"
+        )
 
 
 @dataclass
@@ -77,7 +79,7 @@ class MlflowServer:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=5):
+            with urllib.request.urlopen(f"{self.url}/health", timeout=5):  # noqa: S310 - our own server
                 return True
         except OSError:
             return False
@@ -125,4 +127,3 @@ class FarWorld(World):
         except psycopg.OperationalError:  # it was killed: what it last said
             pass
         return getattr(self, "_last", {}).get(query, [])
-

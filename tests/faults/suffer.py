@@ -13,7 +13,7 @@ from tests.faults.harms import Blow, Fault
 from tests.faults.invariants import broken, lost_or_repeated
 from tests.faults.world import PATIENCE, Picture, World, until
 
-SAYS = 30.0  # seconds in which the user is told
+SAYS = 120.0  # seconds in which the user is told
 STARTS = 3  # resumes that a sweep has to go on
 
 
@@ -56,7 +56,7 @@ def suffer(
             until(lambda: re.search(blow.says, _said(world, first)) or not world.driven, f"{blow.says!r} is said", SAYS)
         said = _said(world, first)
         if "Traceback" in said and not (blow.ends and -9 in blow.ends):
-            found.wrong.append(f"a traceback: {said[said.index('Traceback'):][-600:]}")
+            found.wrong.append(f"a traceback: {said[said.index('Traceback') :][-600:]}")
     except TimeoutError as error:
         found.wrong.append(f"hangs: {error}")
     return found
@@ -76,7 +76,9 @@ def _followed(world: World, blow: Blow) -> list[str]:
         world.wait(PATIENCE)
     code = world.driver.poll() if world.driver else None
     done = code == 0 and world.left() == 0  # it was over before the blow fell
-    return [] if done or code in blow.ends else [f"the driver ended with {code}, not {blow.ends}: {world.said()[-600:]}"]
+    return (
+        [] if done or code in blow.ends else [f"the driver ended with {code}, not {blow.ends}: {world.said()[-600:]}"]
+    )
 
 
 def go_on(world: World) -> list[str]:

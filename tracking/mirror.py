@@ -42,7 +42,7 @@ class _Known:
     points: set[Point] = field(default_factory=set)
     files: dict[str, str] = field(default_factory=dict)  # artifact path → SHA-256 of the content
     folder: Path | None = None  # where its artifacts lie, if that is here and known
-    latest: dict[str, tuple[int, int]] = field(default_factory=dict)  # metric → step and time as this process found it
+    latest: dict[str, tuple[int, int]] = field(default_factory=dict)  # metric → step and time
     fresh: bool = False  # created a moment ago: it holds its tags and nothing else
 
 
@@ -262,6 +262,8 @@ class Mirror:
         else:
             self._log(known.run_id, [Metric(*point) for point in points], params, labels, mirrored)
         known.tags.update(tags)
+        for key, _, time, step in sorted(points, key=lambda point: point[3]):
+            known.latest[key] = (step, time)
         if row.status == "RUNNING":
             known.points.update(points)
         else:  # hardly written again: need not be remembered

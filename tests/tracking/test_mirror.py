@@ -102,19 +102,22 @@ def test_a_trial_that_was_trained_again_has_a_run_with_its_own_points_alone(
 ) -> None:
     first = a_trial(0)
     later = a_trial(0, metrics=[(name, value, time + 5000, step) for name, value, time, step in first.metrics])
+    latest = a_trial(0, metrics=[(name, value, time + 9000, step) for name, value, time, step in first.metrics])
     made = []
-    for row in (first, later, later):
+    for rows in ([first], [later, latest], [latest]):
         writer = open_writer()
         writer.open_sweep(a_sweep())
-        writer.write(row)
-        assert writer.close() == 0
+        for row in rows:
+            writer.write(row)
+            assert writer.drain(30) == 0
+        writer.close()
         made.append(writer.run_id("trial 0000"))
 
     _, trial = reader.runs(uri, "3f9c" * 16)
 
     assert made[0] != made[1] == made[2] == trial["run_id"]
     history = reader.metric_history(uri, trial["run_id"], "fold_0/val_macro_f1")
-    assert [(step, time) for step, _, time in history] == [(n, 1_700_000_005_000 + 1000 * n) for n in (1, 2, 3)]
+    assert [(step, time) for step, _, time in history] == [(n, 1_700_000_009_000 + 1000 * n) for n in (1, 2, 3)]
 
 
 def test_runs_lie_under_the_run_that_their_row_names(

@@ -78,6 +78,8 @@ class Sweep:
             return []
         world, self.world = self.world, None
         wrong = finish(world, self.reference, world.told())
+        if wrong:
+            keep_disk(world)
         world.__exit__(None, None, None)
         if not wrong:
             shutil.rmtree(world.folder)
@@ -109,19 +111,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: dict[str, Row] = {}
     wrecks: list[str] = []
     dice = random.Random(asked.seed)
-    for number in range(asked.faults):
-        kind, fault = _drawn(sweeps, dice)
-        suffered = sweeps[kind].suffer(fault, random.Random(f"{asked.seed} {number}"))
-        rows.setdefault(fault.name, Row(fault.name)).add(suffered)
-        print(f"{number + 1}: {kind}: {fault.name}: {suffered.seconds:.1f} s {suffered.wrong or ''}", file=sys.stderr)
-        if suffered.wrong:
-            wrecks.append(f"fault {number + 1}, {kind}, {fault.name}: {'; '.join(suffered.wrong)}")
-            sweeps[kind].give_up()
-        if asked.minutes is not None and time.monotonic() - began > 60 * asked.minutes:
-            break
-    for kind, sweep in sweeps.items():
-        wrong = sweep.end()
-        wrecks += [f"end of the sweep, {kind}: {'; '.join(wrong)}"] if wrong else []
+    try:
+        for number in range(asked.faults):
+            kind, fault = _drawn(sweeps, dice)
+            suffered = sweeps[kind].suffer(fault, random.Random(f"{asked.seed} {number}"))
+            rows.setdefault(fault.name, Row(fault.name)).add(suffered)
+            print(
+                f"{number + 1}: {kind}: {fault.name}: {suffered.seconds:.1f} s {suffered.wrong or ''}", file=sys.stderr
+            )
+            if suffered.wrong:
+                wrecks.append(f"fault {number + 1}, {kind}, {fault.name}: {'; '.join(suffered.wrong)}")
+                sweeps[kind].give_up()
+            if asked.minutes is not None and time.monotonic() - began > 60 * asked.minutes:
+                break
+        for kind, sweep in sweeps.items():
+            wrong = sweep.end()
+            wrecks += [f"end of the sweep, {kind}: {'; '.join(wrong)}"] if wrong else []
+    finally:
+        for sweep in sweeps.values():
+            sweep.give_up()
     shown = sorted(rows.values(), key=lambda row: row.fault)
     print(table(shown))
     if asked.out:

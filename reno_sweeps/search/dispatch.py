@@ -195,7 +195,8 @@ class Dispatcher:
         """How many cohorts train at once; on a cluster as many as its nodes of this moment hold."""
         if self._joined and time.monotonic() > self._look:
             self._look = time.monotonic() + LOOK
-            self._look_around()
+            with _ray_lives():
+                self._look_around()
         return self.share.workers
 
     def crew(self) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{_cell(key)}: {_cell(inner)}" for key, inner in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(_cell, value))
+        return ", ".join(map(_cell, value)) or "none"
     return _printable(wording.number(value) if isinstance(value, float) else str(value))
 
 

@@ -38,6 +38,7 @@ _QUIET = {  # what Ray reads while it is imported, or hands to its processes
 }
 _TRIES = "RAY_gcs_server_port_wait_time_s"  # of 20: each takes 40 s where something other than Ray listens
 _MANY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # '0': Ray listens on 127.0.0.1 alone, as it does on those systems
+_TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"  # noqa: S105  # names no secret
 _LATE: list[str] = []  # holds 'ray' where it was imported before it could be told to want a token
 
 
@@ -54,7 +55,7 @@ def prepare(address: str | None = None) -> None:
     if address is None:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     elif "RAY_AUTH_MODE" not in os.environ:
-        known = "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ
+        known = "RAY_AUTH_TOKEN" in os.environ or _TOKEN_PATH in os.environ
         at_home = (Path.home() / ".ray" / "auth_token").exists()
         os.environ["RAY_AUTH_MODE"] = "token" if known or at_home else "disabled"
 
@@ -100,8 +101,8 @@ class Ray:
             ray.shutdown()
         _end(ours)
         self._stack.close()
-        if os.environ.get("RAY_AUTH_TOKEN_PATH") == str(self.folder / "token"):
-            del os.environ["RAY_AUTH_TOKEN_PATH"]
+        if os.environ.get(_TOKEN_PATH) == str(self.folder / "token"):
+            del os.environ[_TOKEN_PATH]
         shutil.rmtree(self.folder, ignore_errors=True)  # Ray never cleans its temporary folder
 
     def __enter__(self) -> Ray:
@@ -168,7 +169,7 @@ def _start(folder: Path, address: str | None) -> None:
     token = folder / "token"
     token.touch(mode=0o600)
     token.write_text(TOKEN)
-    os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)  # not ~/.ray: nothing is written outside home and cache
+    os.environ[_TOKEN_PATH] = str(token)  # not ~/.ray: nothing is written outside home and cache
     ray.init(include_dashboard=False, _temp_dir=str(folder / "r"), **quiet)  # Ray opens its folder to all
 
 
@@ -260,6 +261,28 @@ def _end(processes: list[Any]) -> None:
     psutil.wait_procs(processes, timeout=ENDED)
 
 
+def remove_leftover(folder: Path) -> None:
+    """A dead driver's folder, and first what lives of its Ray: agents go on for up to a minute and write into it."""
+    for _ in range(3):  # while its raylet lives, it begins others
+        if not (alive := _orphans(folder)):
+            break
+        _end(alive)
+    shutil.rmtree(folder)
+
+
+def _orphans(folder: Path) -> list[Any]:
+    """The processes of this user whose Ray began in a folder: the path of its token stands in their environment."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(_TOKEN_PATH) == str(folder / "token"):
+                found.append(process)
+    return found
+
+
 def _sweep_temporary(base: Path) -> None:
     for folder in leftovers(base):
-        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_leftover(folder)

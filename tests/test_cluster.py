@@ -96,6 +96,25 @@ def test_what_a_killed_driver_left_is_removed_and_what_a_living_one_has_is_not(t
     assert sorted(tmp_path.iterdir()) == sorted([alive, foreign])
 
 
+def test_what_lives_of_a_dead_drivers_ray_ends_with_its_folder(tmp_path):
+    folders = [tmp_path / f"{TEMPORARY}{pid}-x" for pid in (4194304, 1)]
+    agents = []
+    for folder in folders:
+        folder.mkdir()
+        told = {**os.environ, "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
+        agents.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env=told))
+    try:
+        cluster._sweep_temporary(tmp_path)
+
+        assert not psutil.pid_exists(agents[0].pid)
+        assert agents[1].poll() is None
+        assert [folder.exists() for folder in folders] == [False, True]
+    finally:
+        for agent in agents:
+            agent.kill()
+            agent.wait()
+
+
 def folders() -> set[Path]:
     return set(Path(tempfile.gettempdir()).glob(f"{TEMPORARY}{os.getpid()}-*"))
 

@@ -187,7 +187,7 @@ def _remove(item: Item, settings: Settings, gone: _Gone) -> None:
         for path in item.paths:
             try:
                 if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
+                    (cluster.remove_leftover if item.kind == FOLDERS else shutil.rmtree)(path)
                 else:
                     path.unlink(missing_ok=True)
             except OSError as fault:

@@ -23,6 +23,7 @@ KINDS = ("application/json", "text/csv")  # a Parquet page may unpack to anythin
 VALUES = 2_000_000  # of a request: numbers of vectors; each takes thirty bytes and more in Python
 NESTED = 16  # lists and objects for each clip that a request may have: they take most, and MLflow's time
 HEARD_OUT = 8  # times the limit that is read and thrown away: most clients read the refusal only when all is sent
+ARRIVES = 120.0  # seconds in which a body has arrived: whoever sends it slowly holds a place of those in work
 DEEPEST = 6  # {"dataframe_split": {"data": [[[0.1, …]]]}} has 5 levels
 SAID = 300  # letters of MLflow's own words
 
@@ -76,7 +77,11 @@ class Guard:
         if kind not in KINDS:
             await _refuse(send, 415, f"the body's content-type is {_shown(kind)}; {' and '.join(KINDS)} are read")
             return
-        body = await self._body(headers, receive)
+        try:
+            body = await asyncio.wait_for(self._body(headers, receive), ARRIVES)
+        except TimeoutError:
+            await _refuse(send, 408, f"the body did not arrive within {ARRIVES:g} s")
+            return
         if body is None:
             most = f"the body has more than {self._limits.megabytes} MB, the most that is read ({MEGABYTES})"
             await _refuse(send, 413, f"{most}; send fewer or shorter clips in a request")

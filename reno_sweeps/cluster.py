@@ -20,6 +20,7 @@ from reno_sweeps.records import UserError
 
 TOKEN = secrets.token_hex(32)  # one a process: Ray reads it once, also where a second Ray is started later
 TEMPORARY = "reno-ray-"  # Ray's own folder
+DRIVERS = (TEMPORARY, "reno-mlflow-")  # folders of drivers, with their process; the second is tracking's
 ANSWERS = 5.0  # seconds in which a cluster's head node answers; Ray itself goes on asking for many minutes
 ENDED = 2.0  # seconds in which killed processes are gone
 LONGEST = 14  # characters of the folder it lies in: Ray's sockets below it are AF_UNIX paths, of at most 107 bytes
@@ -215,7 +216,7 @@ def knock(address: str) -> None:
 
 def _folder() -> Path:
     """A folder of Ray's temporary files, mode 0700; what killed drivers of this user left is removed."""
-    _sweep_temporary(_base())
+    sweep_temporary()
     return Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{os.getpid()}-", dir=_base()))
 
 
@@ -223,19 +224,25 @@ def _base() -> Path:
     return Path(tempfile.gettempdir() if len(tempfile.gettempdir()) <= LONGEST else "/tmp")  # noqa: S108  # mkdtemp is safe
 
 
-def leftovers(base: Path | None = None) -> list[Path]:
-    """Ray's temporary folders of this user's drivers that live no more: a kill left them."""
+def leftovers() -> list[Path]:
+    """Temporary folders of this user's drivers that live no more: a kill left them."""
     import psutil
 
     found = []
-    for folder in sorted((base or _base()).glob(f"{TEMPORARY}*")):
-        owner = folder.name.removeprefix(TEMPORARY).split("-")[0]
+    for prefix, folder in _found():
+        owner = folder.name.removeprefix(prefix).split("-")[0]
         with contextlib.suppress(OSError):  # another driver removes it too
             known = folder.lstat()
             ours = stat.S_ISDIR(known.st_mode) and known.st_uid == os.getuid()
             if ours and owner.isdigit() and not psutil.pid_exists(int(owner)):
                 found.append(folder)
     return found
+
+
+def _found() -> Iterator[tuple[str, Path]]:
+    for base in {_base(), Path(tempfile.gettempdir())}:
+        for prefix in DRIVERS:
+            yield from ((prefix, folder) for folder in sorted(base.glob(f"{prefix}*")))
 
 
 def _processes(folder: Path) -> list[Any]:
@@ -282,7 +289,8 @@ def _orphans(folder: Path) -> list[Any]:
     return found
 
 
-def _sweep_temporary(base: Path) -> None:
-    for folder in leftovers(base):
+def sweep_temporary() -> None:
+    """Remove what killed drivers of this user left in temporary folders, and end what still writes there."""
+    for folder in leftovers():
         with contextlib.suppress(OSError):
             remove_leftover(folder)

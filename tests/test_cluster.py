@@ -87,16 +87,24 @@ def test_importing_this_imports_no_ray():
     assert done.stdout.strip() == "False"
 
 
-def test_what_a_killed_driver_left_is_removed_and_what_a_living_one_has_is_not(tmp_path):
+def only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Temporary folders lie here and nowhere else."""
+    monkeypatch.setattr(cluster, "_base", lambda: folder)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+
+
+def test_what_a_killed_driver_left_is_removed_and_what_a_living_one_has_is_not(tmp_path, monkeypatch):
+    only(tmp_path, monkeypatch)
     dead, alive, foreign = (tmp_path / name for name in (f"{TEMPORARY}4194304-x", f"{TEMPORARY}1-x", "other-4194304-x"))
     for folder in (dead, alive, foreign):
         folder.mkdir()
-    cluster._sweep_temporary(tmp_path)
+    cluster.sweep_temporary()
 
     assert sorted(tmp_path.iterdir()) == sorted([alive, foreign])
 
 
-def test_what_lives_of_a_dead_drivers_ray_ends_with_its_folder(tmp_path):
+def test_what_lives_of_a_dead_drivers_ray_ends_with_its_folder(tmp_path, monkeypatch):
+    only(tmp_path, monkeypatch)
     folders = [tmp_path / f"{TEMPORARY}{pid}-x" for pid in (4194304, 1)]
     agents = []
     for folder in folders:
@@ -104,7 +112,7 @@ def test_what_lives_of_a_dead_drivers_ray_ends_with_its_folder(tmp_path):
         told = {**os.environ, "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
         agents.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env=told))
     try:
-        cluster._sweep_temporary(tmp_path)
+        cluster.sweep_temporary()
 
         assert not psutil.pid_exists(agents[0].pid)
         assert agents[1].poll() is None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,6 +29,7 @@ from tracking.store import connect, trouble
 
 logger = logging.getLogger(__name__)
 
+SCRATCH = "reno-mlflow-"  # folders of files on their way to a server: then the process, so that a dead one's are known
 _PARAM_LENGTH, _TAG_LENGTH = 6000, 8000  # characters
 _PAGE = 1000  # runs a search
 _REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}  # asking again gives the same
@@ -237,18 +240,25 @@ class Mirror:
     def _put_text(self, known: _Known, path: str, text: str) -> None:
         """A text of a run: straight into its folder where that is a local one, which saves MLflow three queries."""
         if known.folder is None:
-            self._client.log_text(known.run_id, text, path)
+            with self._called(known.run_id, path) as file:
+                file.write_text(text, encoding="utf-8")
             return
         file = known.folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
 
     def _put_file(self, run_id: str, path: str, file: Path) -> None:
-        """MLflow keeps a file's own name: the file goes up under the one that the row gives it."""
+        with self._called(run_id, path) as copy:
+            shutil.copy(file, copy)
+
+    @contextmanager
+    def _called(self, run_id: str, path: str) -> Iterator[Path]:
+        """A file to be filled, which then goes up as `path`: MLflow keeps a file's own name."""
         folder = PurePosixPath(path).parent
-        with tempfile.TemporaryDirectory() as temporary:
-            copy = shutil.copy(file, Path(temporary) / PurePosixPath(path).name)
-            self._client.log_artifact(run_id, str(copy), None if str(folder) == "." else str(folder))
+        with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-") as temporary:
+            file = Path(temporary) / PurePosixPath(path).name
+            yield file
+            self._client.log_artifact(run_id, str(file), None if str(folder) == "." else str(folder))
 
     def _put_batches(self, known: _Known, row: RunRow, tags: dict[str, str], digest: str) -> None:
         """Metrics, params and tags, the digest last. Points that this process has sent are left out."""

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from reno_sweeps import cluster
 from reno_sweeps.app import devices, turns
 from reno_sweeps.app.opening import Opened, encoders_in, weights_of
 from reno_sweeps.app.progress import clips_said
@@ -37,6 +38,7 @@ def prepare(opened: Opened, stack: ExitStack, *, quiet: bool) -> Prepared:
     lock = stack.enter_context(HomeLock(opened.settings.home))
     lock.take(opened.name, shared=opened.settings.shared)
     _refuse_lost_study(opened)
+    cluster.sweep_temporary()
     make_splits(opened.corpus, opened.sweep.protocol)
     _refuse_inner(opened.corpus, opened.sweep.protocol)
     reach_tracking(opened)

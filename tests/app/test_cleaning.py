@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from reno_sweeps.records import UserError
 from reno_sweeps.search import lease
 from reno_sweeps.search.ledger import Ledger
 from tests.app.small_home import make_home
+from tracking.mirror import SCRATCH
 
 DAY = 24 * 3600.0
 
@@ -33,6 +35,7 @@ def nobodys_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     base = tmp_path / "tmp"
     base.mkdir()
     monkeypatch.setattr(cluster, "_base", lambda: base)
+    monkeypatch.setattr(tempfile, "tempdir", str(base))
     monkeypatch.setattr(_parcel, "_base", lambda _=None: base)
     return base
 
@@ -254,15 +257,16 @@ def test_runs_that_were_deleted_go_with_their_artifacts_and_the_others_stay(home
 
 def test_folders_of_drivers_that_live_no_more_can_go(home: Path, nobodys_folders: Path) -> None:
     dead, alive = (nobodys_folders / f"reno-ray-{pid}-x" for pid in (2**22 + 1, os.getpid()))  # Linux: pids end at 2²²
-    for folder in (dead, alive):
+    sent = nobodys_folders / f"{SCRATCH}{2**22 + 1}-x"
+    for folder in (dead, alive, sent):
         old(folder / "session.log", b"x" * 10)
     (nobodys_folders / f"reno-ray-{2**22 + 2}-y").symlink_to(alive)
 
-    (item,) = find(home)[FOLDERS]
+    items = find(home)[FOLDERS]
     cleaning.remove(cleaning.find({"home": home}))
 
-    assert (item.paths, item.bytes) == ((dead,), 10)
-    assert (dead.exists(), alive.exists()) == (False, True)
+    assert {(item.paths, item.bytes) for item in items} == {((dead,), 10), ((sent,), 10)}
+    assert (dead.exists(), sent.exists(), alive.exists()) == (False, False, True)
 
 
 # --- asking -------------------------------------------------------------------------------------------------

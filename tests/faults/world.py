@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).parents[2]
 NAME = "faulty"
 MARK = "RENO_FAULTS_WORLD"
 PATIENCE = 400.0  # seconds in which anything that is waited for happens, on a busy machine too
-DISK = 64  # MB of the small disk that a home may lie on
+DISK, TRIAL = 40, 2  # MB of the small disk that a home may lie on: at first, and for each trial
 SPACE = """
 name: faulty
 head: linear
@@ -128,7 +128,7 @@ class World:
     def __enter__(self) -> World:
         self.home.mkdir(parents=True)
         if self.small_disk:
-            mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK}m", "tmpfs", str(self.home)]
+            mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK + TRIAL * self.trials}m", "tmpfs", str(self.home)]
             subprocess.run(mount, check=True, capture_output=True)
         self.temporary = Path(tempfile.mkdtemp(prefix="f", dir="/tmp"))  # short: Ray's sockets lie below it
         return self

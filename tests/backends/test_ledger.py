@@ -277,6 +277,7 @@ def test_after_a_lost_turn_in_which_another_driver_had_one_nothing_is_stored_and
     assert [t.state for t in begin(url).trials] == ["waiting", "waiting"]
 
 
+@pytest.mark.rough
 @pytest.mark.parametrize("end", ["fast", "immediate", "kill"])
 def test_a_server_that_restarts_is_waited_for(end, url, postgres, caplog):
     one = begin(url)
@@ -296,6 +297,7 @@ def test_a_server_that_restarts_is_waited_for(end, url, postgres, caplog):
     assert "answers again" in caplog.text
 
 
+@pytest.mark.rough
 def test_a_server_that_stays_away_ends_the_sweep_with_one_line(postgres, template, impatient):
     url = postgres.database(template)
     one = begin(url)

@@ -99,6 +99,7 @@ def test_two_drivers_share_64_trials_and_find_what_one_finds(url, tmp_path, stra
     assert set(folds.values()) == {1}
 
 
+@pytest.mark.rough
 @pytest.mark.timeout(2 * PATIENCE)
 def test_a_driver_that_is_killed_leaves_its_trials_to_the_other(url, tmp_path, straight):
     logs = [tmp_path / f"log{number}" for number in range(2)]

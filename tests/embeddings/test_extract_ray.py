@@ -63,6 +63,7 @@ def test_two_workers_give_the_bits_of_one_process_and_leave_nothing(
     assert folders(os.getpid()) == set()
 
 
+@pytest.mark.rough
 def test_a_killed_worker_is_replaced_and_nothing_is_lost(corpus, wavlm, tmp_path, listener, small_jobs, ray_processes):
     def kill() -> None:
         workers = [pid for pid, title in ray_processes().items() if "Worker.embed" in title or "ray::Worker" in title]
@@ -78,6 +79,7 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(corpus, wavlm, tmp_path
     assert found.computed == {f"hf:{wavlm}": 60}
 
 
+@pytest.mark.rough
 def test_clips_that_kill_every_worker_end_it_with_their_name_and_keep_the_others(
     corpus, tmp_path, listener, small_jobs, monkeypatch, ray_processes
 ):
@@ -147,6 +149,7 @@ def living(processes: dict[int, str], patience: float = 5.0) -> dict[int, str]:
         time.sleep(0.1)
 
 
+@pytest.mark.rough
 @pytest.mark.parametrize("wait", [0.5, 3.0])  # while Ray starts, and while workers encode
 def test_an_interrupt_ends_promptly_leaves_nobody_and_the_next_run_goes_on(
     embed, embed_here, tmp_path, ray_processes, wait

@@ -150,6 +150,7 @@ def test_a_cohort_that_raises_fails_with_the_reason_and_others_go_on(workers):
     assert isinstance(found[Key("trial 21")], FoldFinished)
 
 
+@pytest.mark.rough
 @pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_the_result_is_the_same(workers, data, capfd, caplog):
     epochs = {"training.epochs": 4000, "training.patience": LONG}
@@ -166,6 +167,7 @@ def test_a_killed_worker_is_replaced_and_the_result_is_the_same(workers, data, c
     assert "Traceback" not in said.err
 
 
+@pytest.mark.rough
 @pytest.mark.slow
 def test_a_cohort_that_kills_its_worker_every_time_fails_with_the_reason_and_others_go_on(workers):
     poison = long("trial 40")

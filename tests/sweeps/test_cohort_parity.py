@@ -17,7 +17,7 @@ from reno_sweeps.records import FoldScore, Trial
 
 FILES = ("embeddings_gpvad_crnn.npz", "embeddings_silero_vad_state.npz")
 TRIALS = 16
-SMALL = {"training.epochs": 4, "training.precision": "float64", "trunk.positions": 4, "align.width": 64}
+SMALL = {"training.epochs": 2, "training.precision": "float64", "trunk.positions": 4, "align.width": 64}
 
 
 @pytest.fixture

@@ -16,11 +16,20 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
+def swept(
+    space: Path, in_home: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Any, dict[str, Any]]:
+    """A home with a small finished sweep, and what `run --json` said."""
+    cli = in_home(tmp_path_factory.mktemp("home"))
+    return cli, cli.json("run", "--space", str(space), "--folds", "2", "--quiet")
+
+
+@pytest.fixture(scope="module")
 def taken(
-    finished: tuple[Any, dict[str, Any]], in_home: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFactory
+    swept: tuple[Any, dict[str, Any]], in_home: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Any, dict[str, Any]]:
     """A new home with the finished sweep as an archive brought it, and what `import --json` said."""
-    cli, found = finished
+    cli, found = swept
     archive = tmp_path_factory.mktemp("post") / "quick.zip"
     cli.here("export", found["sweep"], "-o", str(archive))
     other = in_home(tmp_path_factory.mktemp("other"))
@@ -28,9 +37,9 @@ def taken(
 
 
 def test_everything_is_shown_in_the_new_home(
-    taken: tuple[Any, dict[str, Any]], finished: tuple[Any, dict[str, Any]], tmp_path: Path
+    taken: tuple[Any, dict[str, Any]], swept: tuple[Any, dict[str, Any]], tmp_path: Path
 ) -> None:
-    (other, said), (cli, found) = taken, finished
+    (other, said), (cli, found) = taken, swept
     shown = json.loads(other.here("status", "taken", "--json"))
 
     assert (said["already_here"], said["mlflow_runs_behind"]) == (False, 0)
@@ -43,8 +52,8 @@ def test_everything_is_shown_in_the_new_home(
     assert json.loads(other.here("compare", "taken", "--json"))["compared"]
 
 
-def test_mlflow_holds_the_imported_runs(taken: tuple[Any, dict[str, Any]], finished: tuple[Any, Any]) -> None:
-    (other, _), (cli, _) = taken, finished
+def test_mlflow_holds_the_imported_runs(taken: tuple[Any, dict[str, Any]], swept: tuple[Any, Any]) -> None:
+    (other, _), (cli, _) = taken, swept
     kinds = "select value, count(*) from tags where key = 'reno.kind' group by 1 order by 1"
     with (
         closing(sqlite3.connect(other.home / "mlflow.db")) as new,
@@ -54,9 +63,9 @@ def test_mlflow_holds_the_imported_runs(taken: tuple[Any, dict[str, Any]], finis
 
 
 def test_it_goes_on_where_it_was_and_every_line_on_stderr_is_json(
-    taken: tuple[Any, dict[str, Any]], finished: tuple[Any, dict[str, Any]], told: Any
+    taken: tuple[Any, dict[str, Any]], swept: tuple[Any, dict[str, Any]], told: Any
 ) -> None:
-    (other, _), (cli, _) = taken, finished
+    (other, _), (cli, _) = taken, swept
     before = told(other.home)
     process = other.start("resume", "taken", "--trials", "5", "--json", "--log-json")
     out, err = process.communicate(timeout=280)
@@ -76,7 +85,7 @@ def test_a_nested_sweep_travels_with_its_searches(cli: Any, space: Path, tmp_pat
     cli.here("export", "deep", "-o", str(tmp_path / "deep.zip"))
     shutil.rmtree(cli.home)
     cli.here("import", str(tmp_path / "deep.zip"))
-    again = cli.json("resume", "deep", "--quiet")
+    again = json.loads(cli.here("resume", "deep", "--quiet", "--json"))
 
     assert again["nested"] == found["nested"]
     assert again["trials"] == found["trials"]

@@ -100,6 +100,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path, free_port: int) -> 
         server.serve(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts", port=free_port)
 
 
+@pytest.mark.rough
 @pytest.mark.slow
 def test_a_server_that_dies_and_comes_back_loses_no_row(
     serving: Serving, home: Path, a_sweep: Sweeps, a_trial: Trials, capfd: pytest.CaptureFixture[str]

@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     dice = random.Random(asked.seed)
     try:
         for number in range(asked.faults):
-            kind, fault = _drawn(sweeps, dice)
+            kind, fault = _drawn(sweeps, dice, begun=[kind for kind, sweep in sweeps.items() if sweep.world])
             suffered = sweeps[kind].suffer(fault, random.Random(f"{asked.seed} {number}"))
             rows.setdefault(fault.name, Row(fault.name)).add(suffered)
             print(
@@ -155,14 +155,12 @@ def _sweeps(folder: Path, space: Path, trials: int, reference: Picture) -> dict[
     return found
 
 
-def _drawn(sweeps: dict[str, Sweep], dice: random.Random) -> tuple[str, Fault]:
-    """Every fault is as likely as every other, and every place of it."""
+def _drawn(sweeps: dict[str, Sweep], dice: random.Random, begun: Sequence[str]) -> tuple[str, Fault]:
+    """A sweep suffers until it has ended: two at once would only wait for each other. Every fault is as likely."""
+    kind = dice.choice(begun or list(sweeps))
     disk = disk_is_permitted()
-    possible = [
-        fault for fault in FAULTS.values() if set(fault.worlds) & set(sweeps) and (disk or not fault.small_disk)
-    ]
-    fault = dice.choice(possible)
-    return dice.choice([kind for kind in fault.worlds if kind in sweeps]), fault
+    possible = [fault for fault in FAULTS.values() if kind in fault.worlds and (disk or not fault.small_disk)]
+    return kind, dice.choice(possible)
 
 
 def table(rows: Sequence[Row]) -> str:

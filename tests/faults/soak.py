@@ -104,7 +104,7 @@ def keep_disk(world: World) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """0: nothing was lost, repeated or broken; 1: something was."""
     asked = _parser().parse_args(arguments)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would drivers
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it, and so would drivers
     folder = Path(tempfile.mkdtemp(prefix="reno-soak-", dir=asked.folder))
     space, began = write_question(folder / "question"), time.monotonic()
     with World(folder / "reference", space, asked.trials) as world:

@@ -100,7 +100,7 @@ class Ray:
         ours = _processes(self.folder)
         with _no_collector():
             ray.shutdown()
-        _end(ours)
+        _end([*ours, *_orphans(self.folder)])  # agents may begin while Ray ends
         self._stack.close()
         if os.environ.get(_TOKEN_PATH) == str(self.folder / "token"):
             del os.environ[_TOKEN_PATH]
@@ -278,15 +278,20 @@ def remove_leftover(folder: Path) -> None:
 
 
 def _orphans(folder: Path) -> list[Any]:
-    """The processes of this user whose Ray began in a folder: the path of its token stands in their environment."""
+    """Ray's processes that began in a folder, whoever began them: the path of its token stands in their environment."""
     import psutil
 
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(_TOKEN_PATH) == str(folder / "token"):
+            if process.environ().get(_TOKEN_PATH) == str(folder / "token") and _is_rays(process.cmdline()):
                 found.append(process)
     return found
+
+
+def _is_rays(line: list[str]) -> bool:
+    """A command line of Ray's: `ray::TITLE`, or a program of its package. What users began beside it is theirs."""
+    return any(word.startswith("ray::") or f"{os.sep}ray{os.sep}" in word for word in line[:3])
 
 
 def sweep_temporary() -> None:

@@ -110,12 +110,14 @@ def test_what_lives_of_a_dead_drivers_ray_ends_with_its_folder(tmp_path, monkeyp
     for folder in folders:
         folder.mkdir()
         told = {**os.environ, "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
-        agents.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env=told))
+        for title in ("ray::Agent", "mine"):
+            line = [title, "-c", "import time; time.sleep(60)"]
+            agents.append(subprocess.Popen(line, executable=sys.executable, env=told))
     try:
         cluster.sweep_temporary()
 
         assert not psutil.pid_exists(agents[0].pid)
-        assert agents[1].poll() is None
+        assert [agent.poll() for agent in agents[1:]] == [None] * 3
         assert [folder.exists() for folder in folders] == [False, True]
     finally:
         for agent in agents:

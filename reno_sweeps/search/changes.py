@@ -109,6 +109,7 @@ class Changes:
         with explained(self._url):
             connection = self._storage.engine.connect()
         self._connection, self._transaction = connection, connection.begin()
+        sqlalchemy.event.listen(connection, "begin", _refuse_second)
         # Optuna commits after every change; a session that joins an open transaction leaves that to us.
         joined = sqlalchemy.orm.sessionmaker(bind=connection, join_transaction_mode="rollback_only")
         self._storage.scoped_session = sqlalchemy.orm.scoped_session(joined)
@@ -196,3 +197,10 @@ class Changes:
         self.leave()
         self._replay(self._log[-1])
         self._commit(turn)
+
+
+def _refuse_second(_: Connection) -> None:
+    """Where a change failed, the database gave the whole transaction up, and Optuna tries some changes again: alone,
+    in a transaction that it would commit without the changes before it.
+    """
+    raise sqlalchemy.exc.OperationalError("BEGIN", None, RuntimeError("the transaction was given up"))

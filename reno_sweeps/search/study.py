@@ -114,12 +114,14 @@ class Proposer:
 
     def admit(self, proposal: Mapping[str, Value], results: Callable[[int], Trial]) -> None:
         """Take in the next trial as it was proposed before a resume."""
-        if self._budget.sampler == "cmaes":
+        if self._budget.sampler == "cmaes" and self.ready(lambda index: results(index).ended):
             again = self.propose(results)
             if again != dict(proposal):
                 logger.warning("cmaes now proposes %s where the study has %s; the study's is kept", again, proposal)
             return
         for i in range(self._told, self._proposed - self._ahead + 1):
+            if not results(i).ended:  # a full disk took its end and left this proposal: it is told before the next one
+                break
             self._tell(i, results(i))
         self._proposed += 1
         running = optuna.trial.create_trial(

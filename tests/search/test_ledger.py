@@ -52,6 +52,25 @@ def timeless(trial: Trial) -> Trial:
 # --- what was written is there ---
 
 
+def test_a_full_storage_takes_a_transaction_whole_or_not_at_all(url):
+    one = begin(url)
+    one.add(0, proposal(), SPACE)
+    one.claim(0, time.time())
+
+    def fill() -> None:
+        one.tell(0, "complete", now=time.time(), objective=0.5)
+        pages = one._changes._connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        one._changes._connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        for _ in range(500):
+            one.add(0, proposal(), SPACE)
+
+    with pytest.raises(StorageError), one.together():
+        fill()
+
+    (trial,) = begin(url).trials
+    assert (trial.state, trial.objective) == ("running", None)
+
+
 @pytest.mark.parametrize("kind", SPACE["kind"].values)
 def test_a_proposal_is_read_back_equal_in_value_type_and_last_bit(kind, url):
     asked = proposal(kind) | ({"beta": 1.05 + 1e-15} if kind == "a+b" else {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from functools import cache
 from statistics import median
 
@@ -301,3 +302,20 @@ def test_without_a_pruner_nothing_is_pruned():
     one = racer("none", FINALS)
 
     assert not any(one.report(10, step, value) for step, value in curve(-1.0))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_proposal_that_is_ahead_of_what_has_ended_is_admitted_and_waits(sampler):
+    one, known = proposer(sampler), proposals(proposer(sampler), AHEAD + 2)
+    states = ["waiting"] * len(known)
+
+    def result(index: int) -> Trial:
+        return replace(ended(index, known[index]), state=states[index])
+
+    for proposal in known:
+        one.admit(proposal, result)
+
+    assert not one.ready(lambda index: result(index).ended)
+    states[:] = ["complete"] * len(known)
+    assert one.ready(lambda index: result(index).ended)
+    assert one.propose(result)

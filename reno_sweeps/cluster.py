@@ -131,14 +131,14 @@ def _on_loopback() -> Iterator[None]:
 
 
 def nodes() -> list[dict[str, Any]]:
-    """The living nodes of the Ray that this process has joined: their names, cores and GPUs."""
+    """The living nodes of the Ray that this process has joined, by address: their names, cores and GPUs."""
     import ray
 
     alive = [node for node in ray.nodes() if node["Alive"]]
     found = [{"host": node["NodeManagerHostname"], "address": node["NodeManagerAddress"]} for node in alive]
     for known, node in zip(found, alive, strict=True):
         known |= {"cpus": int(node["Resources"].get("CPU", 0)), "gpus": int(node["Resources"].get("GPU", 0))}
-    return found
+    return sorted(found, key=lambda known: (known["address"], known["cpus"], known["gpus"]))
 
 
 def beside_the_driver() -> dict[str, Any]:

@@ -204,12 +204,12 @@ class Dispatcher:
         return {"workers": self._there, "device": self.share.device, "nodes": self._nodes}
 
     def _look_around(self) -> None:
-        found, before = workers_now(self.share, self._gpus, ray.cluster_resources()), self._there
-        self._there, self._nodes = found, cluster.nodes()
-        if found != before:
-            now = f"{found} workers on {self.share.device}, {len(self._nodes)} nodes"
-            logger.warning("the cluster has changed: %s", now if found else f"{now}; waiting for some")
-            self.share = replace(self.share, workers=max(1, found))
+        before = self._there, self._nodes
+        self._there, self._nodes = workers_now(self.share, self._gpus, ray.cluster_resources()), cluster.nodes()
+        if (self._there, self._nodes) != before:
+            now = f"{self._there} workers on {self.share.device}, {len(self._nodes)} nodes"
+            logger.warning("the cluster has changed: %s", now if self._there else f"{now}; waiting for some")
+            self.share = replace(self.share, workers=max(1, self._there))
 
     def send(self, models: Sequence[Model]) -> None:
         """Queue a cohort; workers take cohorts in the order in which they were sent."""

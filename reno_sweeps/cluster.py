@@ -13,6 +13,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +98,9 @@ class Ray:
         if not self._open:
             return
         self._open = False
-        ours = _processes(self.folder)
         with _no_collector():
             ray.shutdown()
-        _end(ours)
-        _end_orphans(self.folder)  # agents may begin while Ray ends
+        _end_processes(self.folder)
         self._stack.close()
         if os.environ.get(_TOKEN_PATH) == str(self.folder / "token"):
             del os.environ[_TOKEN_PATH]
@@ -246,21 +245,8 @@ def _found() -> Iterator[tuple[str, Path]]:
             yield from ((prefix, folder) for folder in sorted(base.glob(f"{prefix}*")))
 
 
-def _processes(folder: Path) -> list[Any]:
-    """The processes of our own Ray: those that were told of its folder, and all that they began."""
-    import psutil
-
-    found = []
-    with contextlib.suppress(psutil.NoSuchProcess):
-        for child in psutil.Process().children():
-            with contextlib.suppress(psutil.Error):  # ended by itself this moment
-                if any(str(folder) in argument for argument in child.cmdline()):
-                    found += [child, *child.children(recursive=True)]
-    return found
-
-
 def _end(processes: list[Any]) -> None:
-    """End what Ray left running: its agents outlive it by up to a minute."""
+    """kill -9, and wait a moment."""
     import psutil
 
     for process in processes:
@@ -271,33 +257,35 @@ def _end(processes: list[Any]) -> None:
 
 def remove_leftover(folder: Path) -> None:
     """A dead driver's folder, and first what lives of its Ray: agents go on for up to a minute and write into it."""
-    _end_orphans(folder)
+    _end_processes(folder)
     shutil.rmtree(folder)
 
 
-def _end_orphans(folder: Path) -> None:
-    """End Ray's processes of a folder, whoever began them; while its raylet lives, it begins others."""
-    for _ in range(3):
-        if not (alive := _orphans(folder)):
+def _end_processes(folder: Path) -> None:
+    """End what lives of the Ray of a folder: its agents outlive it by up to a minute, and may begin while it ends."""
+    for _ in range(3):  # while its raylet lives, it begins others
+        if not (alive := _processes(folder)):
             return
         _end(alive)
 
 
-def _orphans(folder: Path) -> list[Any]:
+def _processes(folder: Path) -> list[Any]:
     """Known by the path of the token in their environment, or by what they have open: agents wipe their environment."""
     import psutil
 
+    ray = find_spec("ray")  # not imported for this
+    package = f"{Path(ray.origin).parent}{os.sep}" if ray and ray.origin else "ray::"
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if _is_rays(process.cmdline()) and (_told(process, folder) or _writes(process, folder)):
+            if _is_rays(process.cmdline(), package) and (_told(process, folder) or _writes(process, folder)):
                 found.append(process)
     return found
 
 
-def _is_rays(line: list[str]) -> bool:
+def _is_rays(line: list[str], package: str) -> bool:
     """A command line of Ray's: `ray::TITLE`, or a program of its package. What users began beside it is theirs."""
-    return any(word.startswith("ray::") or f"{os.sep}ray{os.sep}" in word for word in line[:3])
+    return any(word.startswith(("ray::", package)) for word in line[:3])
 
 
 def _told(process: Any, folder: Path) -> bool:

@@ -125,6 +125,24 @@ def test_what_lives_of_a_dead_drivers_ray_ends_with_its_folder(tmp_path, monkeyp
             agent.wait()
 
 
+def test_a_users_own_program_below_a_folder_named_ray_is_left_alone(tmp_path, monkeypatch):
+    only(tmp_path, monkeypatch)
+    folder, script = tmp_path / f"{TEMPORARY}4194304-x", tmp_path / "ray" / "study.py"
+    for place in (folder, script.parent):
+        place.mkdir()
+    script.write_text("import sys, time; file = open(sys.argv[1], 'w'); print(flush=True); time.sleep(60)")
+    line = [sys.executable, str(script), str(folder / "log")]
+    with subprocess.Popen(line, stdout=subprocess.PIPE) as program:
+        try:
+            assert program.stdout.readline()
+            cluster.sweep_temporary()
+
+            assert program.poll() is None
+            assert not folder.exists()
+        finally:
+            program.kill()
+
+
 def folders() -> set[Path]:
     return set(Path(tempfile.gettempdir()).glob(f"{TEMPORARY}{os.getpid()}-*"))
 

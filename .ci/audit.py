@@ -28,7 +28,7 @@ NETWORK = (
 
 def main() -> int:
     """Run the tool in an environment of its own: it is no part of ours."""
-    asked = ["pip-audit", "--requirement", str(ROOT / "pins.txt"), "--no-deps", "--disable-pip"]
+    asked = ["pip-audit", "--requirement", str(ROOT / "pins.txt"), "--no-deps", "--disable-pip", *sys.argv[1:]]
     try:
         done = subprocess.run(
             [str(UV), "tool", "run", *asked, "--format", "json"],

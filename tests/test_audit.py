@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / ".ci" / "audit.py"
+from tests.ci_scripts import script
+
 SOUND = {"name": "numpy", "version": "2.4", "vulns": []}
 WEAK = {"name": "ray", "version": "2.6", "vulns": [{"id": "CVE-1", "fix_versions": ["2.7"]}]}
 UNKNOWN = {"name": "torch", "skip_reason": "not found"}
@@ -16,12 +15,7 @@ UNKNOWN = {"name": "torch", "skip_reason": "not found"}
 
 @pytest.fixture(scope="module")
 def audit() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("audit", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("audit")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from reno_sweeps.encoders._open import family_of
 from reno_sweeps.files import parsed
 from reno_sweeps.records import UserError
 
-FOLDER, FACTS = "encoders", "model.json"
+FOLDER = "encoders"
 KEY = "bundle"  # of an encoder's facts: {"folder": …, "files": {name: sha256}, "licence": …}
 UNPAID = re.compile(r"\bNC\b|non-?commercial|no commercial", re.IGNORECASE)
 
@@ -54,6 +54,8 @@ def parts(known: Sequence[Mapping[str, Any]]) -> list[Part]:
 
 def packed(folder: Path, target: Path, travelling: Sequence[Part]) -> Path:
     """A copy of a model's folder with those encoders' weights in it, as safetensors; `target` must not exist."""
+    from reno_sweeps.training.export import FACTS
+
     shutil.copytree(folder, target)
     description = parsed((target / FACTS).read_bytes())
     for part in travelling:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.backends.postgres import free_port
+
 SPACE = """
 name: tiny
 head: linear
@@ -83,8 +85,7 @@ class Server:
 @contextlib.contextmanager
 def serving(model: str, tracking_uri: str, log: Path, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
     """`mlflow models serve` of `model` in this environment, until it answers; ended with all its processes."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     words = ["models", "serve", "-m", model, "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
     said = {**os.environ, "MLFLOW_TRACKING_URI": tracking_uri, "OMP_NUM_THREADS": "1", **(environment or {})}
     said["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{said['PATH']}"  # MLflow starts `uvicorn` by name

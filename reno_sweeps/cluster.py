@@ -12,6 +12,7 @@ import socket
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,8 +24,16 @@ TOKEN = secrets.token_hex(32)  # one a process: Ray reads it once, also where a 
 TEMPORARY = "reno-ray-"  # Ray's own folder
 DRIVERS = (TEMPORARY, "reno-mlflow-")  # folders of drivers, with their process; the second is tracking's
 ANSWERS = 5.0  # seconds in which a cluster's head node answers; Ray itself goes on asking for many minutes
+SILENCE = 20.0  # seconds that a cluster's head node may be away; after 60 Ray ends the whole process
+MOMENT = 0.5  # seconds in which processes that were killed together have all stopped listening
 ENDED = 2.0  # seconds in which killed processes are gone
 LONGEST = 14  # characters of the folder it lies in: Ray's sockets below it are AF_UNIX paths, of at most 107 bytes
+
+GONE = (
+    "Ray has ended: its processes were killed, or memory ran out\n"
+    "what had finished is stored: the same command, or reno-sweep resume, goes on from there"
+)
+HINT = "is there memory and disk space left? the same command begins again, and loses nothing"
 
 _QUIET = {  # what Ray reads while it is imported, or hands to its processes
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing phones home
@@ -82,14 +91,36 @@ class Ray:
             raise UserError("Ray runs in this process already\ncall ray.shutdown() before the sweep")
         self.folder, self._open = _folder(), True
         self._stack = contextlib.ExitStack()
+        self._patience, self._head = SILENCE * (address is not None), ""
         try:
             if address is None:
                 self._stack.enter_context(_on_loopback())
             _start(self.folder, address)
+            self._head = ray.get_runtime_context().gcs_address
             self.resources: dict[str, float] = ray.cluster_resources()
         except BaseException:
             self.close()
             raise
+
+    def answers(self) -> bool:
+        """Whether its head process does. What asks one that is gone hangs, until Ray ends this process."""
+        try:
+            knock(self._head)
+        except (OSError, ValueError):  # no address: it never began
+            return False
+        return True
+
+    def expect(self, *, after: bool = False) -> None:
+        """Wait for a cluster's head node that is away for a moment; a UserError where it stays away.
+
+        `after`: a worker has just died, perhaps with everything; what is killed still takes connections for a moment.
+        """
+        time.sleep(MOMENT * after)
+        end = time.monotonic() + self._patience
+        while not self.answers():
+            if time.monotonic() >= end:
+                raise UserError(GONE)
+            time.sleep(min(1.0, self._patience))
 
     def close(self) -> None:
         """End our own Ray, or leave the cluster, and remove what lies in the temporary folder. Twice is harmless."""
@@ -98,7 +129,7 @@ class Ray:
         if not self._open:
             return
         self._open = False
-        with _no_collector():
+        with _no_collector(collect=self.answers()):
             ray.shutdown()
         _end_processes(self.folder)
         self._stack.close()
@@ -171,19 +202,29 @@ def _start(folder: Path, address: str | None) -> None:
     token.touch(mode=0o600)
     token.write_text(TOKEN)
     os.environ[_TOKEN_PATH] = str(token)  # not ~/.ray: nothing is written outside home and cache
-    ray.init(include_dashboard=False, _temp_dir=str(folder / "r"), **quiet)  # Ray opens its folder to all
+    try:
+        ray.init(include_dashboard=False, _temp_dir=str(folder / "r"), **quiet)  # Ray opens its folder to all
+    except OSError:
+        raise
+    except Exception as error:  # Ray has no class of its own for this
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"Ray could not start on this machine: {said}\n{HINT}") from error
 
 
 @contextlib.contextmanager
-def _no_collector() -> Iterator[None]:
+def _no_collector(*, collect: bool) -> Iterator[None]:
     """No object is collected inside, and what can be is collected before.
 
     A thread whose collector meets a handle of Ray's just while Ray shuts down tells a core worker that is no more: the
-    process ends at once.
+    process ends at once. Where Ray is gone already, nothing that is there is ever collected: some of Tune's objects
+    say goodbye to it, and would wait for an answer.
     """
     before = gc.isenabled()
     gc.disable()
-    gc.collect()
+    if collect:
+        gc.collect()
+    else:
+        gc.freeze()
     try:
         yield
     finally:

@@ -118,7 +118,7 @@ class Crew:
         self._attempts: Counter[tuple[str, str]] = Counter()
         self._failed_starts = 0
         self._exhausted = self._wondered = False
-        self._hired = 0.0  # when the last worker was
+        self._hired = self._look = 0.0  # when the last worker was, and when Ray is looked for again
         self._parcels = address is not None
         try:
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -154,7 +154,7 @@ class Crew:
     def close(self) -> None:
         """End the workers at once, and leave nothing behind on any machine."""
         with contextlib.suppress(ray.exceptions.RayError):  # a cluster that is gone has nothing left of ours
-            if self._parcels and ray.is_initialized():
+            if self._parcels and ray.is_initialized() and self._ray.answers():
                 self._clear()
         self._ray.close()
 
@@ -179,6 +179,7 @@ class Crew:
         try:
             machine, version, _ = ray.get(hand.hello)
         except GONE as error:
+            self._ray.expect(after=True)
             self._failed_starts += 1
             if self._failed_starts >= ATTEMPTS:
                 last = str(error).strip().splitlines()[-1]
@@ -190,13 +191,17 @@ class Crew:
         self._free.append(hand)
 
     def _wonder(self) -> None:
-        """No news: said once, where nobody has begun for long."""
+        """No news: is Ray there? Said once, where nobody has begun for long."""
+        if time.monotonic() > self._look:
+            self._look = time.monotonic() + cluster.ANSWERS
+            self._ray.expect()
         if not self._free and not self._wondered and time.monotonic() - self._hired > PATIENCE:
             self._wondered = True
             self._listener.say(f"waiting for one of {len(self._starting)} workers to start")
 
     def _bury(self, hand: _Hand) -> None:
         """A worker died: another is hired. The job that it was at comes last, so that all others are stored by then."""
+        self._ray.expect(after=True)
         if hand in self._free:
             self._free.remove(hand)
         ray.kill(hand.actor)  # where only the way to it is lost

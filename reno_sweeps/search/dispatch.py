@@ -163,10 +163,7 @@ def _ray_lives() -> Iterator[None]:
     except ray.exceptions.RayTaskError:  # Ray lives, our own code fell
         raise
     except ray.exceptions.RayError as error:
-        raise UserError(
-            "Ray has ended under the sweep: its processes were killed, or memory ran out\n"
-            "what had finished is stored: reno-sweep resume goes on from there"
-        ) from error
+        raise UserError(cluster.GONE) from error
 
 
 class Dispatcher:
@@ -195,6 +192,7 @@ class Dispatcher:
         """How many cohorts train at once; on a cluster as many as its nodes of this moment hold."""
         if self._joined and time.monotonic() > self._look:
             self._look = time.monotonic() + LOOK
+            self._ray.expect()
             with _ray_lives():
                 self._look_around()
         return self.share.workers
@@ -215,16 +213,14 @@ class Dispatcher:
         """Queue a cohort; workers take cohorts in the order in which they were sent."""
         cohort = f"cohort-{self._sent:05d}"
         self._sent += 1
-        with _ray_lives():
-            ray.get(self._mailbox.put.remote(cohort, list(models)))
+        self._ask(self._mailbox.put, cohort, list(models))
 
     def take(self, wait: float) -> list[Event]:
         """News from the workers; waits at most `wait` seconds for some."""
         end, pause = time.monotonic() + wait, POLL
         while True:
             news: list[Event]
-            with _ray_lives():
-                news, notes = ray.get(self._mailbox.take.remote())
+            news, notes = self._ask(self._mailbox.take)
             if self._died is not None:
                 raise RuntimeError("Ray Tune ended unexpectedly") from self._died
             for note in notes:
@@ -237,8 +233,16 @@ class Dispatcher:
 
     def stop(self, keys: Collection[Key]) -> None:
         """Tell models to leave at the end of their epoch; each answers with an event of its end."""
+        self._ask(self._mailbox.stop, set(keys))
+
+    def _ask(self, method: Any, *words: Any) -> Any:
+        """The mailbox's answer; a UserError where Ray is gone: its last words do not always come."""
         with _ray_lives():
-            ray.get(self._mailbox.stop.remote(set(keys)))
+            answer = method.remote(*words)
+            while True:
+                with contextlib.suppress(ray.exceptions.GetTimeoutError):
+                    return ray.get(answer, timeout=cluster.ANSWERS)
+                self._ray.expect()
 
     def close(self, patience: float = 2.0) -> None:
         """End the workers, soon after `patience` seconds, and remove Ray's temporary folder.
@@ -249,12 +253,13 @@ class Dispatcher:
         if self._closing:
             return
         self._closing = True
-        with contextlib.suppress(ray.exceptions.RayError):  # a mailbox that died has nobody to tell
-            ray.get(self._mailbox.close.remote())
+        if self._ray.answers():
+            with contextlib.suppress(UserError, ray.exceptions.RayError):  # a mailbox that died has nobody to tell
+                self._ask(self._mailbox.close)
         self._tune.join(timeout=patience)
         if self._tune.is_alive() and self._tune.ident is not None:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._tune.ident), ctypes.py_object(SystemExit))
-            self._tune.join(timeout=LAST)
+            self._tune.join(timeout=LAST if self._ray.answers() else patience)  # one that asks a dead Ray hears nothing
         self._ray.close()
 
     def __enter__(self) -> Dispatcher:

@@ -80,6 +80,25 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(corpus, wavlm, tmp_path
 
 
 @pytest.mark.rough
+def test_when_all_of_ray_is_killed_it_ends_soon_with_the_reason_and_the_next_run_goes_on(
+    corpus, wavlm, tmp_path, listener, small_jobs, ray_processes
+):
+    def kill() -> None:
+        for pid in ray_processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    began = time.monotonic()
+    with pytest.raises(UserError, match="Ray has ended: its processes were killed"):
+        extract(corpus, [f"hf:{wavlm}"], tmp_path / "cache", workers=2, progress=listener(at=4, do=kill))
+
+    assert time.monotonic() - began < 50  # Ray itself ends the process after 60
+    assert folders(os.getpid()) == set()
+    again = extract(corpus, [f"hf:{wavlm}"], tmp_path / "cache")
+    assert 0 < again.computed[f"hf:{wavlm}"] < 60
+
+
+@pytest.mark.rough
 def test_clips_that_kill_every_worker_end_it_with_their_name_and_keep_the_others(
     corpus, tmp_path, listener, small_jobs, monkeypatch, ray_processes
 ):

@@ -83,7 +83,7 @@ def node(world: World, dice: random.Random) -> Blow:
     for process in world.rays():
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    return Blow(ends=(REFUSED,), says="Ray has ended under the sweep")
+    return Blow(ends=(REFUSED,), says="Ray has ended")
 
 
 @fault("SIGINT once", "local", "servers")

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -58,11 +59,13 @@ def sqlite_file(tracking_uri: str) -> Path:
 
 @contextlib.contextmanager
 def trouble(what: str) -> Iterator[None]:
-    """MLflow's and the disk's errors as one `TrackingError`: '<what>: <reason>'."""
+    """MLflow's, the database's and the disk's errors as one `TrackingError`: '<what>: <reason>'."""
     try:
         yield
     except MlflowException as error:
         raise TrackingError(f"{what}: {_advice(error) or one_line(error.message)}") from error
+    except sqlalchemy.exc.DBAPIError as error:  # MLflow hands these on while it makes its tables
+        raise TrackingError(f"{what}: {one_line(error.orig or error)}") from error
     except OSError as error:
         raise TrackingError(f"{what}: {one_line(error)}") from error
 
@@ -111,9 +114,10 @@ def _create_sqlite(file: Path, artifact_root: Path) -> None:
     try:
         with trouble(f"MLflow's store {file} cannot be made"):
             SqlAlchemyStore(uri, str(artifact_root.resolve()))._dispose_engine()
-        SqlAlchemyStore._engine_map.pop(uri, None)
         _publish(temporary, file)
     finally:
+        if (engine := SqlAlchemyStore._engine_map.pop(uri, None)) is not None:
+            engine.dispose()
         for leftover in file.parent.glob(f"{temporary.name}*"):
             leftover.unlink(missing_ok=True)
 

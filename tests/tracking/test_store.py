@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -101,6 +102,19 @@ def test_a_place_where_no_file_can_be_is_named(tmp_path: Path, place: str) -> No
 
     with pytest.raises(TrackingError, match=f"{place} cannot be opened"):
         store.connect(f"sqlite:///{tmp_path / place}")
+
+
+def test_a_disk_that_fills_up_while_a_store_is_made_is_said_and_nothing_stays(tmp_path: Path) -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, most))  # bytes of a file; a store has more
+    try:
+        with pytest.raises(TrackingError, match=r"mlflow\.db cannot be made: .*(disk|full)"):
+            store.connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+    assert not list(tmp_path.glob("*mlflow.db*"))
+    store.connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
 
 
 @pytest.mark.parametrize("uri", ["mlruns", "file:///tmp/mlruns", ""])

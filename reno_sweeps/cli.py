@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from reno_sweeps import lines
+from reno_sweeps import interrupt, lines
 from reno_sweeps.cli_data import corpus_app, encoders_app
 from reno_sweeps.cli_operations import clean, export, import_
 from reno_sweeps.cli_results import compare, predictions, report, table
@@ -47,7 +47,7 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             said = "interrupted; what had finished is stored: the same command goes on from there"
             lines.say(said, "interrupted", "warning")
-            raise typer.Exit(130) from None
+            raise typer.Exit(interrupt.INTERRUPTED) from None
 
 
 app = typer.Typer(
@@ -340,7 +340,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for variable, value in quiet.items():
         os.environ.setdefault(variable, value)
     lines.configure(_form(sys.argv[1:] if arguments is None else arguments))
-    sys.exit(_run(arguments))
+    with interrupt.never_lost():
+        try:
+            code = _run(arguments)
+        except KeyboardInterrupt:  # another one, while the first was answered
+            code = interrupt.INTERRUPTED
+    if code == interrupt.INTERRUPTED:
+        interrupt.leave()
+    sys.exit(code)
 
 
 def _form(arguments: Sequence[str]) -> str:

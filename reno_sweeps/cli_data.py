@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from reno_sweeps import interrupt
 from reno_sweeps.cli_words import Cache, Device, Json, Quiet, Root, Weights, show
 
 corpus_app = typer.Typer(help="The corpora: what is known, what is on disk, leaks and faults.", no_args_is_help=True)
@@ -24,7 +25,7 @@ def _interruptible(left: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         typer.echo(f"interrupted; {left}", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(interrupt.INTERRUPTED) from None
 
 
 @corpus_app.command("list")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 
@@ -39,3 +42,75 @@ def test_in_another_thread_nothing_is_caught():
     thread.join()
 
     assert found == [(False, signal.getsignal(signal.SIGINT))]
+
+
+class Dropped:
+    """What its finalizer raises is dropped."""
+
+    def __init__(self, error: type[BaseException]) -> None:
+        self._error = error
+
+    def __del__(self) -> None:
+        raise self._error
+
+
+@pytest.fixture
+def python_listens():
+    """Python's own handler, which a process in the background has not got."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_that_python_drops_comes_again(python_listens, capsys):
+    def work() -> None:
+        Dropped(KeyboardInterrupt)
+        time.sleep(20)
+
+    with interrupt.never_lost(), pytest.raises(KeyboardInterrupt):
+        work()
+
+    assert capsys.readouterr().err == ""
+
+
+def test_other_dropped_errors_are_said_as_ever(monkeypatch):
+    said = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: said.append(dropped.exc_type))
+    ours = sys.unraisablehook
+    with interrupt.never_lost():
+        Dropped(ValueError)
+
+    assert said == [ValueError]
+    assert sys.unraisablehook is ours
+
+
+@pytest.mark.parametrize("late", ["atexit.register(again)", "later.append(Last())"])
+def test_one_more_while_the_interpreter_tidies_up_changes_no_exit_code(late):
+    code = f"""
+import atexit, os, signal, time
+from reno_sweeps import cli
+
+def interrupted(pid=os.getpid(), kill=os.kill, number=signal.SIGINT, sleep=time.sleep):
+    kill(pid, number)
+    sleep(1)
+
+def again():
+    interrupted()
+    time.sleep(60)
+
+class Last:
+    __del__ = lambda self, interrupted=interrupted: interrupted()
+
+def wait():
+    {late}
+    interrupted()
+
+later = []
+signal.signal(signal.SIGINT, signal.default_int_handler)
+cli.app.command("wait")(wait)
+cli.main(["wait"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "interrupted; what had finished is stored: the same command goes on from there\n"

@@ -292,7 +292,8 @@ class _Session:
         result = self._stored.summary()
         home = self._opened.settings.home
         if not finished:
-            return Outcome(result, 130, home, (*messages, f"interrupted; go on with: reno-sweep resume {name}"))
+            messages.append(f"interrupted; go on with: reno-sweep resume {name}")
+            return Outcome(result, interrupt.INTERRUPTED, home, tuple(messages))
         failed = result["trials"]["failed"] + nested.failed(self._ledger.facts)
         limit = self._opened.settings.max_failed
         if failed > limit:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 PASSWORD = "a p@ss/word"  # noqa: S105  # of a server that lives as long as its tests
 QUOTED = "a%20p%40ss%2Fword"
@@ -26,10 +31,12 @@ def binaries() -> Path | None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that no connection is given while its server is away for a moment."""
+    while True:
+        port = random.SystemRandom().randrange(20000, 32768)  # above Ray's workers, below what Linux gives away
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _somebody() -> dict[str, Any]:
@@ -43,6 +50,14 @@ def _somebody() -> dict[str, Any]:
             continue
         return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     raise RuntimeError("no unprivileged user to run PostgreSQL as")
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Not so one that has ended and that nobody asked for its exit code."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 @dataclass
@@ -88,9 +103,14 @@ class Postgres:
             self._run("pg_ctl", "stop", "--wait", "-D", str(self.data), "-m", mode)
 
     def kill(self) -> None:
-        """kill -9 of the server's first process; the others end by themselves."""
-        file = self.data / "postmaster.pid"
-        os.kill(int(file.read_text().split()[0]), signal.SIGKILL)
+        """kill -9 of the server's first process; the others end by themselves, and until then none can start."""
+        first = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
+        others = first.children(recursive=True)
+        os.kill(first.pid, signal.SIGKILL)
+        end = time.monotonic() + 30
+        while any(map(_lives, others)):
+            assert time.monotonic() < end, "they outlive PostgreSQL's first process"
+            time.sleep(0.02)
 
     def database(self, template: str = "template1") -> str:
         """A fresh database's URL, a copy of `template`."""
@@ -117,4 +137,6 @@ class Postgres:
         done = subprocess.run(
             [str(self._bin / program), *arguments], cwd="/", stdout=out, stderr=out, text=True, check=False, **self._as
         )
-        assert done.returncode == 0, f"{program}: {done.stderr}"
+        log = self.folder / "log"
+        said = done.stderr or (log.read_text(errors="replace")[-2000:] if log.exists() else "")
+        assert done.returncode == 0, f"{program}: {said}"

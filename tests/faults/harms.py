@@ -200,7 +200,9 @@ def study(world: World, dice: random.Random) -> Blow:
     wrong: list[str] = []
     if world.study.exists():
         whole = world.study.stat().st_size
-        os.truncate(world.study, dice.choice((0, 100, whole // 2, whole - 4096)))
+        lengths = (0, 100, whole // 2, whole - 4096)
+        begun = (world.sweep / "sweep.json").exists()  # else there is nothing to lose, and an empty file is a new one
+        os.truncate(world.study, dice.choice(lengths if begun else lengths[1:]))
         spoilt = world.study.read_bytes()
         world.start()
         code = world.wait()

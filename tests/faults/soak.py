@@ -115,7 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     dice = random.Random(asked.seed)
     try:
         for number in range(asked.faults):
-            kind, fault = _drawn(sweeps, dice, begun=[kind for kind, sweep in sweeps.items() if sweep.world])
+            begun = [kind for kind, sweep in sweeps.items() if sweep.world]
+            kind, fault = _drawn(sweeps, dice, begun, asked.only or list(FAULTS))
             suffered = sweeps[kind].suffer(fault, random.Random(f"{asked.seed} {number}"))
             rows.setdefault(fault.name, Row(fault.name)).add(suffered)
             print(
@@ -157,12 +158,15 @@ def _sweeps(folder: Path, space: Path, trials: int, reference: Picture) -> dict[
     return found
 
 
-def _drawn(sweeps: dict[str, Sweep], dice: random.Random, begun: Sequence[str]) -> tuple[str, Fault]:
+def _drawn(
+    sweeps: dict[str, Sweep], dice: random.Random, begun: Sequence[str], only: Sequence[str]
+) -> tuple[str, Fault]:
     """A sweep suffers until it has ended: two at once would only wait for each other. Every fault is as likely."""
-    kind = dice.choice(begun or list(sweeps))
     disk = disk_is_permitted()
-    possible = [fault for fault in FAULTS.values() if kind in fault.worlds and (disk or not fault.small_disk)]
-    return kind, dice.choice(possible)
+    allowed = [fault for fault in FAULTS.values() if fault.name in only and (disk or not fault.small_disk)]
+    possible = {kind: [fault for fault in allowed if kind in fault.worlds] for kind in begun or sweeps}
+    kind = dice.choice([kind for kind, faults in possible.items() if faults])
+    return kind, dice.choice(possible[kind])
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -185,6 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="other faults at other moments")
     parser.add_argument("--trials", type=int, default=100, help="of a sweep; where it ends another begins")
     parser.add_argument("--minutes", type=float, help="no new fault after so many")
+    parser.add_argument("--only", action="append", choices=FAULTS, help="this fault and no other; may be repeated")
     parser.add_argument("--out", type=Path, help="a file for the table as JSON")
     parser.add_argument("--folder", type=Path, help="where the sweeps lie; wrecks stay there")
     return parser

@@ -103,14 +103,19 @@ class Postgres:
             self._run("pg_ctl", "stop", "--wait", "-D", str(self.data), "-m", mode)
 
     def kill(self) -> None:
-        """kill -9 of the server's first process; the others end by themselves, and until then none can start."""
-        first = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
-        others = first.children(recursive=True)
+        """kill -9 of the server's first process; the others end by themselves, and until then none can start.
+
+        A first process that nobody has asked for its exit code yet would keep the next from starting too.
+        """
+        file = self.data / "postmaster.pid"
+        first = psutil.Process(int(file.read_text().split()[0]))
+        all_of_them = [first, *first.children(recursive=True)]
         os.kill(first.pid, signal.SIGKILL)
         end = time.monotonic() + 30
-        while any(map(_lives, others)):
+        while any(map(_lives, all_of_them)):
             assert time.monotonic() < end, "they outlive PostgreSQL's first process"
             time.sleep(0.02)
+        file.unlink()
 
     def database(self, template: str = "template1") -> str:
         """A fresh database's URL, a copy of `template`."""

@@ -20,6 +20,7 @@ ANSWERS = 10  # seconds that a database server has for a connection
 _LIBPQ = {"connect_timeout": ANSWERS, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 _MAKING = 0x72656E6F  # 'reno': the advisory lock under which a fresh database gets its tables
 _VERSION, _OPTUNAS = "alembic_version", "version_info"  # tables: every program's schema version; Optuna's own
+_ALL = {_VERSION, _OPTUNAS}  # Optuna makes the first of them last
 
 
 def open_storage(url: str) -> RDBStorage:
@@ -33,7 +34,7 @@ def open_storage(url: str) -> RDBStorage:
             return RDBStorage(url, engine_kwargs=options)
         engine = sqlalchemy.create_engine(url, **options)
         try:
-            if not _tables(engine):
+            if _tables(engine) != _ALL:
                 _make(engine, url, options)
             _refuse_foreign(engine, url)
         finally:
@@ -74,7 +75,7 @@ def _tables(engine: Engine) -> set[str]:
 
 
 def _make(engine: Engine, url: str, options: dict[str, Any]) -> None:
-    """Optuna's tables in an empty database; two drivers that came at once make them one after the other."""
+    """Optuna's tables in an empty database; a driver that comes while another makes them waits until all are there."""
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MAKING})

@@ -10,6 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+import sqlalchemy
+from optuna.storages import RDBStorage
+from optuna.storages._rdb import models
 
 from reno_sweeps.search import changes, lease, storage
 from reno_sweeps.search.ledger import Ledger, StorageError
@@ -202,6 +205,26 @@ def test_four_processes_that_open_an_empty_database_at_once_agree_and_claim_each
     assert sorted(number for _, *won in words for number in won) == list("01234")
     found = Ledger(url, "sweep", direction="maximize")
     assert [t.number for t in found.trials] == list(range(20))
+
+
+def test_a_storage_that_another_is_still_making_is_waited_for(postgres):
+    url = postgres.database()
+    maker = sqlalchemy.create_engine(url)
+    opening = threading.Thread(target=storage.open_storage, args=(url,))
+    with maker.begin() as making:
+        making.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:key)"), {"key": storage._MAKING})
+        models.BaseModel.metadata.create_all(maker)  # what Optuna makes first
+        opening.start()
+        opening.join(timeout=1.0)
+
+        assert opening.is_alive()
+        RDBStorage(url).engine.dispose()
+        assert opening.is_alive()
+    opening.join(timeout=30)
+    maker.dispose()
+
+    assert not opening.is_alive()
+    assert begin(url).trials == []
 
 
 # --- outages ---

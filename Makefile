@@ -1,6 +1,6 @@
 # Everything from a fresh machine: Python 3.11–3.13 and make are enough. Set-up speaks on stderr alone.
 .SILENT:
-.PHONY: install sweep test rough check docs bench fuzz soak audit pins clean
+.PHONY: install sweep test slow rough check docs bench fuzz soak audit pins clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -26,8 +26,14 @@ $(READY): pyproject.toml pins.txt Makefile
 sweep: install
 	$(BIN)/reno-sweep run --space rd_params.yaml $(ARGS)
 
+TWO := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not rough" $(ARGS)
+	$(TWO) -m "not slow and not rough" $(ARGS)
+
+# what takes longer: further whole sweeps, servers, bundled models, comparisons over many trials
+slow: install
+	$(TWO) -m "slow and not rough" $(ARGS)
 
 # spoilt inputs, killed processes, lost nodes: one after the other, so that each has the machine
 rough: install

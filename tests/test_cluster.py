@@ -147,7 +147,6 @@ def folders() -> set[Path]:
     return set(Path(tempfile.gettempdir()).glob(f"{TEMPORARY}{os.getpid()}-*"))
 
 
-@pytest.mark.slow
 def test_a_private_ray_is_private_alone_and_gone_when_it_is_closed():
     with cluster.Ray() as ours:
         import ray  # by now it was told to want a token
@@ -168,7 +167,6 @@ def test_a_private_ray_is_private_alone_and_gone_when_it_is_closed():
     assert "RAY_AUTH_TOKEN_PATH" not in os.environ
 
 
-@pytest.mark.slow
 def test_a_private_ray_listens_on_this_machine_alone_and_a_later_cluster_is_joined_as_ever():
     with cluster.Ray():
         from ray._private import ray_constants
@@ -198,7 +196,6 @@ class Litter:
         self.noted.append(self.is_there())
 
 
-@pytest.mark.slow
 def test_what_the_collector_frees_is_freed_before_ray_shuts_down_not_meanwhile():
     noted: list[bool] = []
     with cluster.Ray():
@@ -216,7 +213,6 @@ def nobody() -> str:
         return f"127.0.0.1:{server.getsockname()[1]}"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("asked", ["auto", "auto, recorded", "auto, of the environment", "an address"])
 def test_a_cluster_that_is_not_there_is_refused_at_once_and_leaves_nothing(asked, monkeypatch, tmp_path):
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))  # where `ray start` notes its address

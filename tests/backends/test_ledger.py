@@ -42,7 +42,6 @@ CONTRACT = (  # the same tests, with a database's `url`; those of leases on a lo
 )
 globals().update({name: getattr(contract, name) for name in CONTRACT})
 
-pytestmark = pytest.mark.slow
 ROOT = str(Path(storage.__file__).parents[2])
 
 

@@ -23,8 +23,6 @@ from reno_sweeps.embeddings import _jobs
 from reno_sweeps.embeddings.extract import extract
 from reno_sweeps.records import UserError
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def corpus(voices):

@@ -107,7 +107,6 @@ def kill_the_busy_one() -> None:
     os.kill(max(before, key=lambda pid: seconds(pid) - before[pid]), signal.SIGKILL)
 
 
-@pytest.mark.slow
 def test_results_are_those_of_training_in_this_process_bit_for_bit(workers, data):
     cohorts = [[model(f"trial {n}", fold, **{"training.lr": 10.0**-n}) for fold in (0, 1)] for n in (1, 2, 3)]
     for cohort in cohorts:
@@ -117,7 +116,6 @@ def test_results_are_those_of_training_in_this_process_bit_for_bit(workers, data
     assert found == plain([event for cohort in cohorts for event in train_cohort(cohort, data)])
 
 
-@pytest.mark.slow
 def test_workers_are_reused_even_after_they_had_nothing_to_do(workers):
     workers.send([long("trial 10")])
     workers.send([long("trial 11")])
@@ -139,7 +137,6 @@ def test_workers_are_reused_even_after_they_had_nothing_to_do(workers):
     assert set(processes("ray::ResourceTrainable")) == before
 
 
-@pytest.mark.slow
 def test_a_cohort_that_raises_fails_with_the_reason_and_others_go_on(workers):
     broken = dataclasses.replace(model("trial 20"), encoders=("unknown",))
     workers.send([broken, model("trial 20", 1)])
@@ -151,7 +148,6 @@ def test_a_cohort_that_raises_fails_with_the_reason_and_others_go_on(workers):
 
 
 @pytest.mark.rough
-@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_the_result_is_the_same(workers, data, capfd, caplog):
     epochs = {"training.epochs": 4000, "training.patience": LONG}
     one, other = model("trial 30", **{**epochs, "training.epochs": 2}), model("trial 30", 1, **epochs)
@@ -168,7 +164,6 @@ def test_a_killed_worker_is_replaced_and_the_result_is_the_same(workers, data, c
 
 
 @pytest.mark.rough
-@pytest.mark.slow
 def test_a_cohort_that_kills_its_worker_every_time_fails_with_the_reason_and_others_go_on(workers):
     poison = long("trial 40")
     workers.send([poison])
@@ -183,7 +178,6 @@ def test_a_cohort_that_kills_its_worker_every_time_fails_with_the_reason_and_oth
     assert isinstance(news(workers, ends(1))[-1], FoldFinished)
 
 
-@pytest.mark.slow
 def test_the_token_is_for_our_eyes_alone_and_in_no_home(workers):
     token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
 
@@ -192,7 +186,6 @@ def test_the_token_is_for_our_eyes_alone_and_in_no_home(workers):
     assert not token.is_relative_to(Path.home())
 
 
-@pytest.mark.slow
 def test_ray_that_runs_already_is_refused(workers, data):
     with pytest.raises(UserError, match="Ray runs in this process already"):
         Dispatcher(data, address=None, device="cpu", gpus=None)
@@ -205,7 +198,6 @@ def folders() -> set[Path]:
     return set(Path(tempfile.gettempdir()).glob(f"{TEMPORARY}{os.getpid()}-*"))
 
 
-@pytest.mark.slow
 def test_closing_ends_every_process_removes_the_folder_and_another_ray_can_start(workers, data):
     workers.send([long("trial 60")])
     news(workers, begun("trial 60"))
@@ -224,7 +216,6 @@ def test_closing_ends_every_process_removes_the_folder_and_another_ray_can_start
     assert (sorted(home.rglob("*")) if home.exists() else None) == before
 
 
-@pytest.mark.slow
 def test_closing_does_not_wait_for_workers_that_are_just_starting(data):
     dispatcher = Dispatcher(data, address=None, device="cpu", gpus=None)
     dispatcher.send([long("trial 70")])
@@ -237,7 +228,6 @@ def test_closing_does_not_wait_for_workers_that_are_just_starting(data):
     assert folders() == set()
 
 
-@pytest.mark.slow
 def test_a_refused_device_leaves_no_ray_behind(data):
     with pytest.raises(UserError, match="no GPU is visible"):
         Dispatcher(data, address=None, device="cuda", gpus=None)

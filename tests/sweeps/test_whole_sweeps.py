@@ -13,8 +13,6 @@ import pytest
 
 from tracking import reader
 
-pytestmark = pytest.mark.slow
-
 Told = Callable[[Path], dict[int, tuple[str, float | None, tuple[str, ...]]]]
 
 

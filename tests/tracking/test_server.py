@@ -72,7 +72,6 @@ print("rc", server.serve(f"sqlite:///{home / 'mlflow.db'}", home / "artifacts", 
 """
 
 
-@pytest.mark.slow
 def test_the_ui_answers_and_an_interrupt_ends_it_with_all_its_children(tmp_path: Path, free_port: int) -> None:
     command = [sys.executable, "-c", SERVE, str(tmp_path / "home"), str(free_port)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -92,7 +91,6 @@ def test_the_ui_answers_and_an_interrupt_ends_it_with_all_its_children(tmp_path:
     server.check_port("127.0.0.1", free_port)
 
 
-@pytest.mark.slow
 def test_a_server_that_cannot_start_says_why(tmp_path: Path, free_port: int) -> None:
     (tmp_path / "mlflow.db").write_text("notes " * 1000)
 
@@ -101,7 +99,6 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path, free_port: int) -> 
 
 
 @pytest.mark.rough
-@pytest.mark.slow
 def test_a_server_that_dies_and_comes_back_loses_no_row(
     serving: Serving, home: Path, a_sweep: Sweeps, a_trial: Trials, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -134,7 +131,6 @@ def test_a_server_that_dies_and_comes_back_loses_no_row(
     assert len(set(tables)) == 1
 
 
-@pytest.mark.slow
 def test_a_model_goes_through_a_server_and_back(serving: Serving, home: Path, tmp_path: Path, a_sweep: Sweeps) -> None:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "model.json").write_text("{}")

@@ -170,22 +170,28 @@ class Dispatcher:
     """Workers that train the cohorts they are sent. Close it: `with Dispatcher(…) as dispatcher`."""
 
     def __init__(self, data: Data, *, address: str | None, device: str, gpus: int | None) -> None:
-        self._ray = cluster.Ray(address)
-        try:
-            self.share = share(device, gpus, self._ray.resources)
-        except BaseException:
-            self._ray.close()
-            raise
         self._joined, self._gpus, self._look = address is not None, gpus, time.monotonic() + LOOK
-        self._mailbox: Any = ray.remote(**cluster.beside_the_driver())(Mailbox).remote()
-        self._there, self._nodes = self.share.workers, cluster.nodes() if self._joined else []
         self._sent = 0
         self._closing = False
         self._died: BaseException | None = None
-        fewer = gpus is not None and (self._joined or gpus < self._ray.resources.get("GPU", 0))
-        limit = self.share.workers if fewer else None
-        self._tune = threading.Thread(target=self._run_tune, args=(data, limit), name="tune", daemon=True)
+        self._ray = cluster.Ray(address)
+        try:
+            self.share = share(device, gpus, self._ray.resources)
+            with _ray_lives():
+                tuner = self._begin(data)
+        except BaseException:
+            self._ray.close()
+            raise
+        self._tune = threading.Thread(target=self._run_tune, args=(tuner,), name="tune", daemon=True)
         self._tune.start()
+
+    def _begin(self, data: Data) -> tune.Tuner:
+        """The mailbox, and the data in Ray's object store: where that is killed meanwhile, Ray ends this process."""
+        self._mailbox: Any = ray.remote(**cluster.beside_the_driver())(Mailbox).remote()
+        self._there, self._nodes = self.share.workers, cluster.nodes() if self._joined else []
+        fewer = self._gpus is not None and (self._joined or self._gpus < self._ray.resources.get("GPU", 0))
+        limit = self.share.workers if fewer else None
+        return _tuner(data, self._mailbox, self.share, self._ray.folder, limit)
 
     @property
     def capacity(self) -> int:
@@ -268,11 +274,11 @@ class Dispatcher:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _run_tune(self, data: Data, limit: int | None) -> None:
+    def _run_tune(self, tuner: tune.Tuner) -> None:
         # else workers start one after another
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(PENDING * self._joined, self.share.workers))
         try:
-            _tuner(data, self._mailbox, self.share, self._ray.folder, limit).fit()
+            tuner.fit()
         except BaseException as error:  # noqa: BLE001  # a thread's death must reach the driver, whatever its cause
             if not self._closing:
                 self._died = error

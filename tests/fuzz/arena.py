@@ -8,6 +8,7 @@ import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -56,12 +57,14 @@ class Arena:
         self._patience, self._waiting = patience, waiting
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.Queue[str | None] = queue.Queue()
+        self._folder = tempfile.TemporaryDirectory(prefix="reno-fuzz-")  # of all workers: one that dies removes nothing
 
     def __enter__(self) -> Arena:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop()
+        self._folder.cleanup()
 
     def run(self, kind: str, seed: int, first: int, last: int, tell: Callable[[Score], None] = lambda _: None) -> Score:
         """Read the inputs from `first` to before `last`."""
@@ -114,6 +117,7 @@ class Arena:
     def _started(self) -> subprocess.Popen[str]:
         if self._process is None:
             own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", "PYTHONFAULTHANDLER": ""}
+            own["TMPDIR"] = self._folder.name
             self._lines = queue.Queue()
             self._process = subprocess.Popen(
                 [sys.executable, *COMMAND],

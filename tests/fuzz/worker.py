@@ -51,7 +51,7 @@ def _tried(kind: Any, seed: int, number: int) -> dict[str, Any]:
     """One input: how it ended, its seconds of processor time and its bytes of memory."""
     from tests.fuzz.kind import dice_of
 
-    folder = Path(tempfile.mkdtemp(prefix="reno-fuzz-"))
+    folder = Path(tempfile.mkdtemp())
     try:
         try:
             given = kind.make(dice_of(kind.name, seed, number), folder)

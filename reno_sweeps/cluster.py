@@ -33,6 +33,10 @@ GONE = (
     "Ray has ended: its processes were killed, or memory ran out\n"
     "what had finished is stored: the same command, or reno-sweep resume, goes on from there"
 )
+FULL = (
+    "Ray's object store has no room: what does not fit into shared memory lies in {folder}\n"
+    "free memory (/dev/shm) or disk space; the same command, or reno-sweep resume, goes on"
+)
 HINT = "is there memory and disk space left? the same command begins again, and loses nothing"
 
 _QUIET = {  # what Ray reads while it is imported, or hands to its processes
@@ -121,6 +125,16 @@ class Ray:
             if time.monotonic() >= end:
                 raise UserError(GONE)
             time.sleep(min(1.0, self._patience))
+
+    @contextlib.contextmanager
+    def room(self) -> Iterator[None]:
+        """A UserError where what is put into Ray's object store does not fit into it."""
+        import ray
+
+        try:
+            yield
+        except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as error:
+            raise UserError(FULL.format(folder=self.folder.parent)) from error
 
     def close(self) -> None:
         """End our own Ray, or leave the cluster, and remove what lies in the temporary folder. Twice is harmless."""

@@ -177,7 +177,7 @@ class Dispatcher:
         self._ray = cluster.Ray(address)
         try:
             self.share = share(device, gpus, self._ray.resources)
-            with _ray_lives():
+            with _ray_lives(), self._ray.room():
                 tuner = self._begin(data)
         except BaseException:
             self._ray.close()

@@ -1,8 +1,9 @@
-"""All of Ray is killed under a driver: it ends soon, with a sentence, whatever waited for Ray at that moment."""
+"""A driver whose Ray is killed or has no room ends soon, with a sentence, whatever waited for Ray at that moment."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -59,3 +60,16 @@ def test_a_driver_whose_ray_is_killed_ends_soon_with_the_reason_and_leaves_nothi
     assert said.rpartition("trains\n")[2] == f"{cluster.GONE}\n"
     assert time.monotonic() - began < 40  # Ray itself gives up after 60
     assert not list(Path(tempfile.gettempdir()).glob(f"{cluster.TEMPORARY}{driver.pid}-*"))
+
+
+def test_embeddings_that_find_no_room_are_said_as_that():
+    small = {"RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES": "80000000", "RAY_local_fs_capacity_threshold": "0"}
+    large = DRIVER.replace("size=(60, 8)", "size=(60, 500_000)")
+
+    driver = subprocess.run(
+        [sys.executable, "-c", large], env=os.environ | small, capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert driver.returncode == 2, driver.stderr
+    assert driver.stdout.startswith("Ray's object store has no room")
+    assert driver.stdout.count("\n") == 2

@@ -34,8 +34,8 @@ GONE = (
     "what had finished is stored: the same command, or reno-sweep resume, goes on from there"
 )
 FULL = (
-    "Ray's object store has no room: what does not fit into shared memory lies in {folder}\n"
-    "free memory (/dev/shm) or disk space; the same command, or reno-sweep resume, goes on"
+    "Ray's object store has no room: neither in shared memory (/dev/shm) nor in Ray's temporary folder\n"
+    "free memory or disk space; the same command, or reno-sweep resume, goes on"
 )
 HINT = "is there memory and disk space left? the same command begins again, and loses nothing"
 
@@ -126,16 +126,6 @@ class Ray:
                 raise UserError(GONE)
             time.sleep(min(1.0, self._patience))
 
-    @contextlib.contextmanager
-    def room(self) -> Iterator[None]:
-        """A UserError where what is put into Ray's object store does not fit into it."""
-        import ray
-
-        try:
-            yield
-        except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as error:
-            raise UserError(FULL.format(folder=self.folder.parent)) from error
-
     def close(self) -> None:
         """End our own Ray, or leave the cluster, and remove what lies in the temporary folder. Twice is harmless."""
         import ray
@@ -156,6 +146,21 @@ class Ray:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """A UserError where Ray itself is gone (killed, or its head node was lost), or its object store is full."""
+    import ray
+
+    try:
+        yield
+    except ray.exceptions.RayTaskError:  # Ray lives, our own code fell
+        raise
+    except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as error:
+        raise UserError(FULL) from error
+    except ray.exceptions.RayError as error:
+        raise UserError(GONE) from error
 
 
 @contextlib.contextmanager

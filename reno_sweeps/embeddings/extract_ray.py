@@ -124,7 +124,7 @@ class Crew:
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             self.device = _room.settled(device, self._ray.resources)
             self.size = _room.workers(nodes, self.device, _room.need(loads), asked=workers, gpus=gpus)
-            with self._ray.room():
+            with cluster.explained():
                 self._orders = {load.id: _order(load, parcel=self._parcels) for load in loads}
             for _ in range(self.size):
                 self._hire()
@@ -247,7 +247,7 @@ class Crew:
         for depth in range(DEPTH[self.device]):
             for hand in self._free:
                 if len(hand.jobs) == depth and (job := self._next(jobs)) is not None:
-                    with self._ray.room():
+                    with cluster.explained():
                         reference = hand.actor.embed.remote(job.encoder, job.clips)
                     hand.jobs.append((reference, job))
                     self._flying[reference] = hand

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -155,17 +155,6 @@ def _cause_of_death(error_file: str | None) -> str:
     return f"its worker process died {ATTEMPTS} times (killed from outside, or out of memory)"
 
 
-@contextlib.contextmanager
-def _ray_lives() -> Iterator[None]:
-    """A UserError where Ray itself is gone: its processes were killed, or its head node was lost."""
-    try:
-        yield
-    except ray.exceptions.RayTaskError:  # Ray lives, our own code fell
-        raise
-    except ray.exceptions.RayError as error:
-        raise UserError(cluster.GONE) from error
-
-
 class Dispatcher:
     """Workers that train the cohorts they are sent. Close it: `with Dispatcher(…) as dispatcher`."""
 
@@ -177,7 +166,7 @@ class Dispatcher:
         self._ray = cluster.Ray(address)
         try:
             self.share = share(device, gpus, self._ray.resources)
-            with _ray_lives(), self._ray.room():
+            with cluster.explained():
                 tuner = self._begin(data)
         except BaseException:
             self._ray.close()
@@ -199,7 +188,7 @@ class Dispatcher:
         if self._joined and time.monotonic() > self._look:
             self._look = time.monotonic() + LOOK
             self._ray.expect()
-            with _ray_lives():
+            with cluster.explained():
                 self._look_around()
         return self.share.workers
 
@@ -243,7 +232,7 @@ class Dispatcher:
 
     def _ask(self, method: Any, *words: Any) -> Any:
         """The mailbox's answer; a UserError where Ray is gone: its last words do not always come."""
-        with _ray_lives():
+        with cluster.explained():
             answer = method.remote(*words)
             while True:
                 with contextlib.suppress(ray.exceptions.GetTimeoutError):

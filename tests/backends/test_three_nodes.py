@@ -19,7 +19,7 @@ from reno_sweeps.records import Trial
 from tests.backends.postgres import Postgres, free_port
 from tests.backends.ray_nodes import RayNodes
 
-pytestmark = [pytest.mark.slow, pytest.mark.rough, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.rough, pytest.mark.timeout(900)]
 TRIALS = 12
 SPACE = f"""
 name: nodes

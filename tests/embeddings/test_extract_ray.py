@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from reno_sweeps.corpora import folder
 from reno_sweeps.embeddings import _jobs
 from reno_sweeps.embeddings.extract import extract
 from reno_sweeps.records import UserError
+from tests.backends.postgres import free_port
 
 
 @pytest.fixture
@@ -221,9 +221,7 @@ def head(tmp_path_factory):
     base = Path(tempfile.mkdtemp(prefix="rj", dir="/tmp"))
     clean = {name: value for name, value in os.environ.items() if "RAY_AUTH" not in name}
     environment = {**clean, "RAY_AUTH_MODE": "disabled", "TMPDIR": str(base), "PYTHONUNBUFFERED": "1"}
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     ray = str(Path(sys.executable).parent / "ray")
     options = ["--port", str(port), "--num-cpus", "2", "--include-dashboard=false", f"--temp-dir={base}/r"]
     log = tmp_path_factory.mktemp("head") / "log"

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.rough]
+pytestmark = pytest.mark.rough
 
 
 def stored(folder):

@@ -19,7 +19,6 @@ from tests.faults.suffer import after_a_fold, finish, suffer, undisturbed
 from tests.faults.world import Picture, World, cable_is_permitted, disk_is_permitted, write_question
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.rough,
     pytest.mark.timeout(1800),  # a fault may wait for several starts of Ray, on a busy machine for minutes
     pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no Linux: no /proc"),

@@ -15,7 +15,7 @@ import pytest
 
 from reno_sweeps import cluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.rough]
+pytestmark = pytest.mark.rough
 
 # a process of its own: Ray ends the process that asks a dead one something
 DRIVER = """

@@ -17,7 +17,7 @@ import pytest
 
 from tracking import reader
 
-pytestmark = [pytest.mark.slow, pytest.mark.rough]
+pytestmark = pytest.mark.rough
 
 Told = Callable[[Path], dict[int, tuple[str, float | None, tuple[str, ...]]]]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.backends import postgres
 from tracking import names, server, store
 from tracking.rows import RunRow, SweepRow
 from tracking.writer import Writer
@@ -101,9 +101,7 @@ def open_writer(home: Path, uri: str, said: list[str]) -> Iterator[Callable[[], 
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return postgres.free_port()
 
 
 Serving = Callable[[], AbstractContextManager[str]]

@@ -126,7 +126,6 @@ writer.drain(600)
 
 
 @pytest.mark.rough
-@pytest.mark.slow
 def test_a_driver_killed_at_any_moment_is_caught_up_with_exactly(tmp_path: Path) -> None:
     """Also while the store itself is being made: it appears whole or not at all."""
     home = tmp_path / "home"

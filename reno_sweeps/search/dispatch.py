@@ -38,6 +38,7 @@ POLL = 0.05  # seconds between two looks into an empty mailbox
 LONG_POLL = 0.25  # likewise while everybody trains and nothing comes: each look costs the workers their time
 LAST = 30.0  # seconds in which Tune's thread hears that it should leave; it listens between two waits for workers
 LOOK = 5.0  # seconds between two looks at the nodes of a cluster
+NOTICED = 60.0  # seconds in which Ray has noticed that a node is lost, and sends no worker there
 PENDING = 200  # workers that a cluster may be asked for before it has room: its autoscaler sees what is wanted
 REST = 0.1  # seconds between two looks of an idle worker
 
@@ -138,21 +139,18 @@ class CohortSearcher(Searcher):
 
 
 class _Obituaries(tune.Callback):
-    """Tells the mailbox of cohorts whose workers died too often."""
+    """Tells the mailbox of cohorts whose workers died too often, for Tune; a lost node is forgiven for a while."""
 
-    def __init__(self, mailbox: Any) -> None:
-        self._mailbox = mailbox
+    def __init__(self, mailbox: Any, patience: float) -> None:
+        self._mailbox, self._patience = mailbox, patience
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
-        ray.get(self._mailbox.abandon.remote(trial.config["cohort"], _cause_of_death(trial.error_file)))
-
-
-def _cause_of_death(error_file: str | None) -> str:
-    """One line of Tune's account of a trial's last error."""
-    account = Path(error_file).read_text().rpartition("Failure # ")[2] if error_file else ""
-    if '  File "' in account:  # a traceback: it could not start, or fell over our own code
-        return f"its worker failed {ATTEMPTS} times: {account.strip().splitlines()[-1]}"
-    return f"its worker process died {ATTEMPTS} times (killed from outside, or out of memory)"
+        account = Path(trial.error_file).read_text().rpartition("Failure # ")[2] if trial.error_file else ""
+        cohort, patience = trial.config["cohort"], self._patience
+        reason = f"its worker process died {ATTEMPTS} times (killed from outside, or out of memory)"
+        if '  File "' in account:  # a traceback: it could not start, or fell over our own code
+            reason, patience = f"its worker failed {ATTEMPTS} times: {account.strip().splitlines()[-1]}", 0.0
+        ray.get(self._mailbox.bury.remote(cohort, reason, patience))
 
 
 class Dispatcher:
@@ -180,7 +178,7 @@ class Dispatcher:
         self._there, self._nodes = self.share.workers, cluster.nodes() if self._joined else []
         fewer = self._gpus is not None and (self._joined or self._gpus < self._ray.resources.get("GPU", 0))
         limit = self.share.workers if fewer else None
-        return _tuner(data, self._mailbox, self.share, self._ray.folder, limit)
+        return _tuner(data, self._mailbox, self.share, self._ray.folder, limit, NOTICED * self._joined)
 
     @property
     def capacity(self) -> int:
@@ -273,8 +271,8 @@ class Dispatcher:
                 self._died = error
 
 
-def _tuner(data: Data, mailbox: Any, part: Share, folder: Path, limit: int | None) -> tune.Tuner:
-    """`limit`: cohorts at once where resources alone would allow more."""
+def _tuner(data: Data, mailbox: Any, part: Share, folder: Path, limit: int | None, patience: float) -> tune.Tuner:
+    """`limit`: cohorts at once where resources alone would allow more; `patience`: as `bury` takes it."""
     trainable = tune.with_parameters(
         CohortTrainable, data=data, mailbox=mailbox, device=part.device, version=metadata.version("reno-sweeps")
     )
@@ -287,7 +285,7 @@ def _tuner(data: Data, mailbox: Any, part: Share, folder: Path, limit: int | Non
             name="cohorts",
             storage_path=str(folder / "tune"),
             failure_config=tune.FailureConfig(max_failures=ATTEMPTS - 1),
-            callbacks=[_Obituaries(mailbox)],
+            callbacks=[_Obituaries(mailbox, patience)],
             verbose=0,
         ),
     )

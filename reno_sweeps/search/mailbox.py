@@ -25,6 +25,7 @@ class Mailbox:
         self._events: deque[Event] = deque()
         self._stops: set[Key] = set()
         self._starts: dict[str, int] = {}
+        self._buried: dict[str, float] = {}  # cohort whose workers die before they begin → since when
         self._structures: dict[str, set[Structure]] = {}  # of the models with which a cohort began
         self._room: dict[str, int] = {}  # how many models have left a cohort for which none has joined
         self._unbegun: set[str] = set()
@@ -79,6 +80,7 @@ class Mailbox:
             left = list(models.values())
             self._structures.setdefault(cohort, {structure(model) for model in left})
             self._starts[cohort] = self._starts.get(cohort, 0) + 1
+            self._buried.pop(cohort, None)
             if self._starts[cohort] > 1 and left:
                 self._notes.append(
                     f"a worker died; attempt {self._starts[cohort]} of {ATTEMPTS} for {left[0].key.owner}"
@@ -118,6 +120,24 @@ class Mailbox:
             self._begun(cohort)
             lost = self._cohorts.pop(cohort, {})
             self._events.extend(FoldFailed(key, reason) for key in lost)
+
+    def bury(self, cohort: str, reason: str, patience: float) -> None:
+        """Its workers died, as often as Tune bears: it waits for another one, or fails where it began as often.
+
+        Tune also counts workers that it sends to a cluster's node that is lost, until Ray has noticed: those that die
+        before they begin are forgiven for `patience` seconds.
+        """
+        with self._lock:
+            first = cohort not in self._buried
+            since = self._buried.setdefault(cohort, time.monotonic())
+            forgiven = self._starts.get(cohort, 0) < ATTEMPTS and time.monotonic() - since < patience
+            if forgiven and (left := self._cohorts.get(cohort)):
+                self._waiting.appendleft(cohort)
+                self._unbegun.add(cohort)
+                if first:
+                    self._notes.append(f"workers died before they began; others are sought for {min(left).owner}")
+                return
+        self.abandon(cohort, reason)
 
     def stop(self, keys: Collection[Key]) -> None:
         """These models should leave at the end of their epoch."""

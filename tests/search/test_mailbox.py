@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reno_sweeps.records import EpochEnded, FoldFailed, FoldStopped, Key, Model, Split
+from reno_sweeps.search import mailbox as module
 from reno_sweeps.search.mailbox import ATTEMPTS, CLOSED, Mailbox
 
 
@@ -75,6 +76,48 @@ def test_what_is_left_of_an_abandoned_cohort_fails_with_the_reason(mailbox):
 
     assert [event.reason for event in mailbox.take()[0]] == ["its own", "no memory"]
     assert mailbox.cohort("a") == []
+
+
+def test_a_cohort_whose_workers_die_before_they_begin_is_forgiven_for_a_while_and_begun_by_another(mailbox):
+    mailbox.put("a", models("trial 0"))
+    mailbox.put("b", models("trial 1"))
+    assert mailbox.next() == "a"
+    mailbox.cohort("a")  # begun once
+    mailbox.post("a", [FoldStopped(Key("trial 0", 0, 0), epoch=2)])
+    mailbox.wake("idle")
+    mailbox.take()
+
+    mailbox.bury("a", "died", patience=60.0)
+    assert mailbox.take() == ([], ["workers died before they began; others are sought for trial 0"])
+    assert mailbox.next(free=True) == "a"
+    assert [model.key.fold for model in mailbox.cohort("a")] == [1]
+    mailbox.cohort("a")  # the third time
+    mailbox.take()
+    mailbox.bury("a", "died", patience=60.0)
+
+    assert [event.reason for event in mailbox.take()[0]] == ["died"]
+    assert mailbox.cohort("a") == []
+
+
+@pytest.mark.parametrize("seconds", [0.0, 59.0, 61.0])
+def test_workers_that_die_before_they_begin_are_not_forgiven_for_ever(seconds, mailbox, monkeypatch):
+    mailbox.put("a", models("trial 0"))
+    now = module.time.monotonic()
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    mailbox.next()
+    mailbox.bury("a", "died", patience=60.0)
+    assert mailbox.next() == "a"
+    monkeypatch.setattr(module.time, "monotonic", lambda: now + seconds)
+    mailbox.bury("a", "died", patience=60.0)
+
+    assert [event.reason for event in mailbox.take()[0]] == ["died"] * (2 * (seconds > 60))
+
+
+def test_on_one_machine_nobody_is_forgiven(mailbox):
+    mailbox.put("a", models("trial 0"))
+    mailbox.bury("a", "died", patience=0.0)
+
+    assert len(mailbox.take()[0]) == 2
 
 
 def test_a_closed_mailbox_gives_nothing_and_stops_everything(mailbox):
